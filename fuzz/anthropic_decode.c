@@ -1,0 +1,8 @@
+/* anthropic_decode.c - fuzzes the decoder of Anthropic messages. */
+
+#include "decode.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_decoder(&llmux_dialect_anthropic, data, size);
+}

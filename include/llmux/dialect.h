@@ -1,0 +1,479 @@
+/**
+ * dialect.h - wire formats: four arrows each, over one canonical request and
+ * one vocabulary of events.
+ *
+ *     read     a client's request body           -> llmux_chat_t
+ *     write    llmux_chat_t                      -> a provider's request body
+ *     decode   a provider's bytes, cut anywhere  -> events
+ *     encode   events                            -> the client's bytes
+ *
+ * No function here does I/O or keeps a loop. Objects belong to one request
+ * and one thread at a time; memory is the pool's that they were made in.
+ * Slices in a request point into the client's body or its pool and live as
+ * long as the exchange; slices in an event die when the callback returns.
+ */
+
+#ifndef LLMUX_DIALECT_H
+#define LLMUX_DIALECT_H
+
+#include "llmux/core.h"
+
+/* ---- the canonical request ------------------------------------------- */
+
+typedef enum {
+    LLMUX_ROLE_SYSTEM,      /* system and developer, anywhere in the list */
+    LLMUX_ROLE_USER,        /* tool results are blocks of user messages */
+    LLMUX_ROLE_ASSISTANT
+} llmux_role_e;
+
+typedef enum {
+    LLMUX_BLOCK_TEXT,       /* text */
+    LLMUX_BLOCK_MEDIA,      /* media */
+    LLMUX_BLOCK_CALL,       /* call: the model asks for a tool */
+    LLMUX_BLOCK_RESULT,     /* result: what the tool said */
+    LLMUX_BLOCK_THINK,      /* text (may be empty) and token */
+    LLMUX_BLOCK_REFUSAL     /* text */
+} llmux_block_e;
+
+/* Who made an opaque token (signature, encrypted reasoning): it goes back to
+ * the same maker only; anybody else answers 400 to it. */
+typedef enum {
+    LLMUX_MAKER_NONE,
+    LLMUX_MAKER_ANTHROPIC,          /* thinking.signature */
+    LLMUX_MAKER_ANTHROPIC_REDACTED, /* redacted_thinking.data */
+    LLMUX_MAKER_GEMINI,             /* thoughtSignature */
+    LLMUX_MAKER_OPENAI              /* encrypted_content */
+} llmux_maker_e;
+
+typedef struct llmux_token_t {
+    llmux_maker_e maker;
+    llmux_slice_t bytes;    /* as the maker spelled it */
+} llmux_token_t;
+
+typedef enum {
+    LLMUX_MEDIA_IMAGE, LLMUX_MEDIA_AUDIO, LLMUX_MEDIA_VIDEO, LLMUX_MEDIA_PDF,
+    LLMUX_MEDIA_TEXT, LLMUX_MEDIA_OTHER
+} llmux_media_e;
+
+/* Exactly one of base64, url and file_id is present. */
+typedef struct llmux_media_t {
+    llmux_media_e kind;
+    llmux_slice_t type;     /* media type, lower case; absent if unknown */
+    llmux_slice_t base64;   /* standard alphabet, padded */
+    llmux_slice_t url;
+    llmux_slice_t file_id;
+    llmux_slice_t filename;
+    llmux_slice_t detail;   /* images: auto, low, high */
+} llmux_media_t;
+
+typedef struct llmux_call_t {
+    llmux_slice_t id;
+    llmux_slice_t name;
+    llmux_slice_t args;     /* text of a JSON object (custom: any text);
+                             * what the client sent, maybe no valid JSON */
+    int custom;             /* OpenAI custom tool: args is free text */
+    llmux_token_t token;    /* Gemini hangs its signature on the call */
+} llmux_call_t;
+
+typedef struct llmux_result_t {
+    llmux_slice_t call_id;
+    struct llmux_block_t *blocks;   /* text and media */
+    llmux_tri_e is_error;
+} llmux_result_t;
+
+typedef struct llmux_block_t {
+    struct llmux_block_t *next;
+    llmux_block_e kind;
+    llmux_slice_t text;
+    llmux_token_t token;            /* of THINK */
+    llmux_media_t *media;
+    llmux_call_t *call;
+    llmux_result_t *result;
+    const char *cache_ttl;          /* cache marker: "5m", "1h", or NULL */
+} llmux_block_t;
+
+typedef struct llmux_message_t {
+    struct llmux_message_t *next;
+    llmux_role_e role;
+    llmux_slice_t name;             /* participant */
+    llmux_block_t *blocks, *last;
+    const char *param;              /* where it stood: "messages[3]" */
+    int number;                     /* its place in the list, from 0 */
+} llmux_message_t;
+
+typedef struct llmux_tool_t {
+    struct llmux_tool_t *next;
+    llmux_slice_t name;
+    llmux_slice_t description;
+    llmux_slice_t schema;           /* JSON text of the parameters */
+    llmux_tri_e strict;
+    int custom;                     /* free-text input */
+    llmux_slice_t grammar;          /* custom: JSON text of `format` */
+    const char *cache_ttl;
+} llmux_tool_t;
+
+typedef enum {
+    LLMUX_CHOICE_UNSET, LLMUX_CHOICE_AUTO, LLMUX_CHOICE_NONE,
+    LLMUX_CHOICE_REQUIRED,
+    LLMUX_CHOICE_NAMED,             /* names holds one */
+    LLMUX_CHOICE_ALLOWED_AUTO,      /* one of names, or none */
+    LLMUX_CHOICE_ALLOWED_REQUIRED   /* one of names */
+} llmux_choice_e;
+
+typedef enum {
+    LLMUX_FORMAT_UNSET, LLMUX_FORMAT_TEXT, LLMUX_FORMAT_JSON,
+    LLMUX_FORMAT_SCHEMA
+} llmux_format_e;
+
+typedef enum {
+    LLMUX_EFFORT_UNSET, LLMUX_EFFORT_NONE, LLMUX_EFFORT_MINIMAL,
+    LLMUX_EFFORT_LOW, LLMUX_EFFORT_MEDIUM, LLMUX_EFFORT_HIGH,
+    LLMUX_EFFORT_XHIGH, LLMUX_EFFORT_MAX
+} llmux_effort_e;
+
+/* A member that the reader did not know, with its raw JSON. */
+typedef struct llmux_extra_t {
+    struct llmux_extra_t *next;
+    llmux_slice_t name;
+    llmux_slice_t json;
+} llmux_extra_t;
+
+/* A client's request, understood. Read once, then never changed: a writer
+ * takes it as it is, so that each attempt can write it anew. Numbers are
+ * source text; absent is absent (JSON null counts as absent). */
+typedef struct llmux_chat_t {
+    apr_pool_t *pool;
+    llmux_slice_t model;
+    int stream;
+    int include_usage;              /* the client wants usage in the stream */
+
+    llmux_message_t *messages, *last;
+    llmux_tool_t *tools, *last_tool;
+    struct llmux_calls_t *calls;    /* llmux_chat_call()'s index */
+    llmux_choice_e choice;
+    apr_array_header_t *choice_names;       /* llmux_slice_t */
+    llmux_tri_e parallel;           /* parallel tool calls */
+
+    llmux_slice_t max_tokens, temperature, top_p, top_k;
+    llmux_slice_t frequency_penalty, presence_penalty, seed, n;
+    llmux_slice_t logit_bias;       /* JSON text */
+    llmux_tri_e logprobs;
+    llmux_slice_t top_logprobs;
+    apr_array_header_t *stop;       /* llmux_slice_t; NULL for none */
+    llmux_slice_t verbosity;
+
+    llmux_effort_e effort;
+    llmux_slice_t budget;           /* thinking tokens asked for */
+    llmux_tri_e show_thinking;
+
+    llmux_format_e format;
+    llmux_slice_t format_name, format_description, format_schema;
+    llmux_tri_e format_strict;
+
+    llmux_slice_t user_id, service_tier, cache_key;
+    llmux_slice_t metadata;         /* JSON text */
+    llmux_tri_e store;
+    llmux_slice_t modalities, audio, prediction, moderation, web_search;
+                                    /* JSON text each */
+    llmux_extra_t *extra;
+} llmux_chat_t;
+
+/** An empty request in `p`. */
+llmux_chat_t *llmux_chat_create(apr_pool_t *p);
+
+/** Append to the end of the list, and return the new one, zeroed. */
+llmux_message_t *llmux_chat_message(llmux_chat_t *chat, llmux_role_e role);
+llmux_block_t *llmux_message_block(llmux_chat_t *chat, llmux_message_t *m,
+                                   llmux_block_e kind);
+llmux_tool_t *llmux_chat_tool(llmux_chat_t *chat);
+
+/** The call with this id, before message `before` (NULL: anywhere). */
+const llmux_call_t *llmux_chat_call(const llmux_chat_t *chat,
+                                    llmux_slice_t id,
+                                    const llmux_message_t *before);
+
+/** "low" and so on; UNSET for anything else. And back. */
+llmux_effort_e llmux_effort_of(llmux_slice_t s);
+const char *llmux_effort_name(llmux_effort_e e);
+
+/* ---- the target ------------------------------------------------------ */
+
+/* What a deployment's server can do beside its dialect's common ground.
+ * Set by its row in providers.def, changed by LLMuxAbility. */
+enum {
+    LLMUX_CAN_STREAM_USAGE  = 1 << 0,   /* stream_options.include_usage */
+    LLMUX_CAN_MAX_COMPLETION= 1 << 1,   /* max_completion_tokens */
+    LLMUX_CAN_DEVELOPER     = 1 << 2,   /* role developer */
+    LLMUX_CAN_SCHEMA        = 1 << 3,   /* response_format json_schema */
+    LLMUX_CAN_STRICT        = 1 << 4,   /* strict tools */
+    LLMUX_CAN_REASONING     = 1 << 5,   /* takes reasoning_content back */
+    LLMUX_CAN_FILE          = 1 << 6,   /* file parts */
+    LLMUX_CAN_MEDIA_URL     = 1 << 7,   /* fetches https media by itself */
+    LLMUX_CAN_CACHE_MARK    = 1 << 8    /* prompt_cache_breakpoint on parts */
+};
+
+/* Whom a request is written for. */
+typedef struct llmux_target_t {
+    const char *name;           /* for messages: the provider's name */
+    llmux_slice_t model;        /* what the provider calls the model */
+    unsigned int can;           /* LLMUX_CAN_* */
+    apr_int64_t max_tokens;     /* where the dialect demands one: default */
+    const char *version;        /* API version header; NULL = the default */
+} llmux_target_t;
+
+/* ---- usage ----------------------------------------------------------- */
+
+/* Disjoint counters (R-05): they add up to all tokens. -1 = not reported,
+ * which is another thing than 0 (R-03). Audio counts are parts of input and
+ * output, not additions to them. */
+typedef struct llmux_usage_t {
+    apr_int64_t input;          /* not from cache */
+    apr_int64_t cache_read;
+    apr_int64_t cache_write;    /* all kinds together */
+    apr_int64_t cache_write_1h; /* the part of it that lives an hour */
+    apr_int64_t tool_input;     /* prompt tokens of hosted tools */
+    apr_int64_t output;         /* without reasoning */
+    apr_int64_t reasoning;
+    apr_int64_t audio_input, audio_output;
+    apr_int64_t accepted_prediction, rejected_prediction;
+} llmux_usage_t;
+
+#define LLMUX_USAGE_NONE { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 }
+
+/** Overlays what `from` reports on `to`: set, never add. */
+void llmux_usage_merge(llmux_usage_t *to, const llmux_usage_t *from);
+
+/** Whole prompt and whole answer, -1 when nothing of it was reported. */
+apr_int64_t llmux_usage_input(const llmux_usage_t *u);
+apr_int64_t llmux_usage_output(const llmux_usage_t *u);
+
+/* ---- events ---------------------------------------------------------- */
+
+typedef enum {
+    LLMUX_EV_START,         /* id, name (the model), created, tier: once,
+                             * before all but PING and ERROR */
+    LLMUX_EV_BLOCK_START,   /* cand, key, block; calls: id, name, custom */
+    LLMUX_EV_TEXT,          /* key, text: never splits a code point */
+    LLMUX_EV_THINK,         /* key, text */
+    LLMUX_EV_REFUSAL,       /* key, text */
+    LLMUX_EV_ARGS,          /* key, text: a piece of the argument text */
+    LLMUX_EV_CITE,          /* key, cite */
+    LLMUX_EV_TOKEN,         /* key (of a think or call block), token */
+    LLMUX_EV_MEDIA,         /* key, type in `name`, base64 in `text`: whole */
+    LLMUX_EV_LOGPROBS,      /* cand, text: JSON array as OpenAI's content[];
+                             * goes with the text before it */
+    LLMUX_EV_BLOCK_STOP,    /* key */
+    LLMUX_EV_USAGE,         /* usage so far (cumulative: set, do not add) */
+    LLMUX_EV_FINISH,        /* cand, finish, text: provider's own spelling,
+                             * stop: the sequence that matched */
+    LLMUX_EV_PING,          /* provider's keep-alive */
+    LLMUX_EV_ERROR,         /* error; nothing follows */
+    LLMUX_EV_END            /* every candidate finished; nothing follows */
+} llmux_event_e;
+
+typedef enum {
+    LLMUX_FINISH_STOP, LLMUX_FINISH_STOP_SEQUENCE, LLMUX_FINISH_LENGTH,
+    LLMUX_FINISH_CONTEXT,           /* context window exceeded */
+    LLMUX_FINISH_CALLS, LLMUX_FINISH_FILTER, LLMUX_FINISH_REFUSAL,
+    LLMUX_FINISH_MALFORMED,         /* malformed or unexpected tool call */
+    LLMUX_FINISH_PAUSE, LLMUX_FINISH_OTHER
+} llmux_finish_e;
+
+typedef struct llmux_cite_t {
+    llmux_slice_t url, title, quote;
+    apr_int64_t start, end;         /* code points in the candidate's whole
+                                     * text; -1 = not known */
+} llmux_cite_t;
+
+typedef struct llmux_event_t {
+    llmux_event_e kind;
+    int cand;               /* candidate ("choice"), from 0 */
+    int key;                /* block: unique in the answer, rising */
+    llmux_block_e block;
+    llmux_slice_t text;
+    llmux_slice_t id, name;
+    int custom;             /* BLOCK_START of a custom tool's call */
+    apr_int64_t created;    /* seconds since 1970; 0 = not said */
+    llmux_slice_t tier;     /* OpenAI's spelling of the service tier */
+    llmux_slice_t fingerprint;
+    llmux_token_t token;
+    llmux_finish_e finish;
+    llmux_slice_t stop;
+    const llmux_cite_t *cite;
+    const llmux_usage_t *usage;
+    const llmux_error_t *error;
+} llmux_event_t;
+
+/* Takes one event. Must not keep its slices. */
+typedef void (*llmux_emit_fn)(void *baton, const llmux_event_t *ev);
+
+/* ---- decoders -------------------------------------------------------- */
+
+/* What a dialect's decoder shares with the machinery in stream.c, which
+ * does framing, limits and JSON. The dialect embeds it first. Exactly one
+ * of payload() (streamed) and whole() is used on one decoder.
+ *
+ * Rules for dialects: emit START before anything else; a payload that says
+ * nothing emits nothing; unknown members and types are skipped; a provider's
+ * error object becomes ERROR; after ERROR or END emit nothing (llmux_decode_
+ * emit() sees to it). At the end of the bytes, finish() emits what is due:
+ * END only if every candidate has had its FINISH, else ERROR (truncated). */
+typedef struct llmux_decoder_t llmux_decoder_t;
+struct llmux_decoder_t {
+    void (*payload)(llmux_decoder_t *d, llmux_slice_t event_name,
+                    const llmux_json_t *data);
+    void (*sentinel)(llmux_decoder_t *d);       /* "[DONE]"; may be NULL */
+    void (*whole)(llmux_decoder_t *d, const llmux_json_t *body);
+    void (*finish)(llmux_decoder_t *d);
+    /* filled in by llmux_decoder_init() */
+    apr_pool_t *pool;       /* lives as long as the answer */
+    apr_pool_t *scratch;    /* cleared before each payload */
+    const llmux_env_t *env;
+    llmux_emit_fn emit;
+    void *baton;
+    int started, ended;     /* START was emitted; ERROR or END was */
+};
+
+void llmux_decoder_init(llmux_decoder_t *d, apr_pool_t *p,
+                        const llmux_env_t *env, llmux_emit_fn emit,
+                        void *baton);
+
+/** Passes an event on unless the answer has ended; keeps the flags. */
+void llmux_decoder_emit(llmux_decoder_t *d, const llmux_event_t *ev);
+
+/** An ERROR event of this kind. */
+void llmux_decoder_fail(llmux_decoder_t *d, llmux_error_e kind,
+                        const char *message);
+
+/* One event of the wire, after the events decoded from it were emitted: what
+ * a relay needs that passes the provider's bytes on. The slice dies when the
+ * callback returns. `done` marks the sentinel ("[DONE]"), `comment` a block
+ * without data. */
+typedef void (*llmux_frame_fn)(void *baton, llmux_slice_t raw, int done,
+                               int comment);
+
+/* Framing and decoding in one: bytes in, events out. */
+typedef struct llmux_stream_t llmux_stream_t;
+struct llmux_dialect_t;
+
+/**
+ * @param streamed text/event-stream, else one JSON document
+ * @param frame may be NULL; called for streamed answers only
+ */
+llmux_stream_t *llmux_stream_open(apr_pool_t *p, const llmux_env_t *env,
+                                  const struct llmux_dialect_t *dialect,
+                                  int streamed, llmux_emit_fn emit,
+                                  llmux_frame_fn frame, void *baton);
+
+/** Bytes as they come, cut anywhere. Faults come out as ERROR events. */
+void llmux_stream_feed(llmux_stream_t *s, const char *data, apr_size_t len);
+
+/** The provider closed properly: emits END or ERROR. */
+void llmux_stream_end(llmux_stream_t *s);
+
+/** Has END or ERROR been emitted? */
+int llmux_stream_ended(const llmux_stream_t *s);
+
+/** Does it lie between two events of the wire? */
+int llmux_stream_at_border(const llmux_stream_t *s);
+
+/** The whole body's bytes so far (not streamed), for passing them on. */
+llmux_slice_t llmux_stream_body(const llmux_stream_t *s);
+
+/* ---- encoders -------------------------------------------------------- */
+
+/* How the client wants to be answered. */
+typedef struct llmux_encode_t {
+    int streamed;
+    int include_usage;          /* streamed: a usage chunk at the end */
+    int show_thinking;          /* reasoning_content and reasoning_details */
+    llmux_slice_t model;        /* overrides the provider's, if present */
+    const char *id;             /* for the answer, if the provider has none */
+    apr_int64_t created;        /* seconds, likewise */
+} llmux_encode_t;
+
+/* Appends the client's bytes for each event to `out`. Whole: all of it at
+ * END. For ERROR when streamed: an error event in the client's dialect; when
+ * whole: nothing (the caller answers with an error body). PING: the dialect's
+ * keep-alive when streamed. */
+typedef struct llmux_encoder_t llmux_encoder_t;
+struct llmux_encoder_t {
+    void (*event)(llmux_encoder_t *e, const llmux_event_t *ev,
+                  llmux_buf_t *out);
+};
+
+/* ---- dialects -------------------------------------------------------- */
+
+typedef struct llmux_dialect_t {
+    const char *name;
+
+    /* Reads a client's body, already valid JSON and an object. Wrong types
+     * are LLMUX_ERR_INVALID with `param`. NULL: no front door yet. */
+    const llmux_error_t *(*read)(llmux_chat_t *chat, const llmux_json_t *body);
+
+    /* Appends a provider's request body. Notes in `w` what the target cannot
+     * say; refuses what must not be lost. */
+    const llmux_error_t *(*write)(llmux_buf_t *out, const llmux_chat_t *chat,
+                                  const llmux_target_t *target,
+                                  llmux_warnings_t *w, apr_pool_t *scratch);
+
+    llmux_decoder_t *(*decoder)(apr_pool_t *p, const llmux_env_t *env,
+                                llmux_emit_fn emit, void *baton);
+
+    /* NULL: no front door yet. */
+    llmux_encoder_t *(*encoder)(apr_pool_t *p, const llmux_encode_t *how);
+
+    /* What a provider's error answer means. `body` may be NULL (no JSON). */
+    llmux_error_t *(*error_read)(apr_pool_t *p, int status,
+                                 const llmux_json_t *body);
+
+    /* The error body for a client. */
+    void (*error_write)(llmux_buf_t *out, const llmux_error_t *err,
+                        const char *request_id);
+} llmux_dialect_t;
+
+extern const llmux_dialect_t llmux_dialect_openai;      /* chat completions */
+extern const llmux_dialect_t llmux_dialect_anthropic;   /* messages */
+extern const llmux_dialect_t llmux_dialect_gemini;      /* generateContent */
+
+/** By name, or NULL. */
+const llmux_dialect_t *llmux_dialect_named(const char *name);
+
+/* What an OpenAI error body and its status mean; shared by all who speak it
+ * more or less. In errors.c. */
+
+/** Kind by HTTP status alone: 401 AUTH, 404 NOT_FOUND, 529 OVERLOADED ... */
+llmux_error_e llmux_error_kind_of(int status);
+
+/* ---- same dialect: bytes pass ---------------------------------------- */
+
+/* What the gateway must know of a chat-completions body without a tree, in
+ * one validating pass: members as they stand. Slices point into the body. */
+typedef struct llmux_openai_head_t {
+    const llmux_json_t *root;       /* indexed to depth 2 */
+    llmux_slice_t model;            /* decoded */
+    llmux_tri_e stream;
+    llmux_slice_t provider;         /* ours: decoded; never sent upstream */
+    const llmux_json_t *parameters; /* ours: an object */
+    int include_usage;              /* of stream_options */
+    int messages;                   /* number of messages, 0 = none */
+} llmux_openai_head_t;
+
+/** Finds and checks them. The parser is the caller's, to be kept as long. */
+const llmux_error_t *llmux_openai_head(apr_pool_t *p,
+                                       llmux_json_parser_t *parser,
+                                       llmux_slice_t body,
+                                       llmux_openai_head_t *head);
+
+/** The client's body with `parameters` merged into it (explicit members win)
+ * and `provider` taken out; the body itself when there is neither. */
+llmux_slice_t llmux_openai_merge(apr_pool_t *p,
+                                 const llmux_openai_head_t *head,
+                                 llmux_slice_t body);
+
+/** Appends the body with `model` replaced, and with include_usage asked for
+ * if streamed and the target can; nothing else is touched. */
+void llmux_openai_edit(llmux_buf_t *out, const llmux_openai_head_t *head,
+                       llmux_slice_t body, const llmux_target_t *target);
+
+#endif

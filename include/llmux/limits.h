@@ -1,0 +1,40 @@
+/* limits.h - every maximum, in one place. Bytes unless said otherwise. */
+
+#ifndef LLMUX_LIMITS_H
+#define LLMUX_LIMITS_H
+
+#define LLMUX_JSON_DEPTH_MAX      100          /* nesting of objects and arrays */
+#define LLMUX_JSON_TEXT_MAX       0x7fffffffu  /* one document: indexes are 32 bit */
+#define LLMUX_JSON_NODES_MAX      (8u << 20)   /* values and names recorded of one document */
+#define LLMUX_MODEL_NAME_MAX      256
+#define LLMUX_BODY_DEFAULT        (32u << 20)  /* client's body: LLMuxMaxBody */
+#define LLMUX_ANSWER_MAX          (64u << 20)  /* provider's whole answer */
+#define LLMUX_EVENT_MAX           (16u << 20)  /* one event of a stream */
+#define LLMUX_HELD_MAX            (256u << 10) /* stream held back before content */
+#define LLMUX_ARGS_MAX            (8u << 20)   /* arguments of one stream's calls */
+#define LLMUX_ERROR_BODY_MAX      (64u << 10)  /* provider's error body we read */
+#define LLMUX_MESSAGE_MAX         2048         /* provider's words we repeat */
+#define LLMUX_HEADERS_MAX         (64u << 10)  /* provider's response head */
+#define LLMUX_WARNINGS_MAX        1024         /* value of X-LLMux-Warnings */
+#define LLMUX_WARNING_FIELD_MAX   128          /* one field in it; longer ones are cut */
+#define LLMUX_SECRET_MAX          8192         /* a key, wherever it comes from */
+#define LLMUX_MEDIA_TYPE_MAX      255          /* RFC 6838: 127 "/" 127 */
+#define LLMUX_RETRY_AFTER_MAX     86400        /* seconds; a longer wait is cut */
+#define LLMUX_LOG_LINE_MAX        2048         /* one line of the log */
+#define LLMUX_REQUEST_ID_MAX      128
+#define LLMUX_CANDIDATES_MAX      128          /* n of one request */
+#define LLMUX_BLOCKS_MAX          4096         /* blocks of one streamed answer */
+#define LLMUX_STOPS_MAX           64           /* stop sequences of one request */
+#define LLMUX_MEMBERS_MAX         512          /* top-level members of one request */
+#define LLMUX_TOOLS_MAX           4096         /* tools of one request */
+#define LLMUX_TOOL_NAME_MAX       64           /* OpenAI's rule for function names */
+#define LLMUX_INFLATE_RATIO_MAX   100          /* gzip bomb: out / in */
+#define LLMUX_ARGS_INDEX_MAX      10000        /* array index in a path of partial arguments */
+#define LLMUX_ARGS_PATH_MAX       1024         /* such a path */
+#define LLMUX_SCHEMA_NODES_MAX    20000        /* a schema after its $refs are inlined */
+#define LLMUX_CITED_TEXT_MAX      (1u << 20)   /* answer text within which citations are located */
+#define LLMUX_PARTS_MAX           64           /* parts of an answer that citations may count by */
+#define LLMUX_CITES_MAX           1024         /* citations of one answer of Gemini */
+#define LLMUX_FINISH_WORD_MAX     63           /* provider's word for why it stopped */
+
+#endif

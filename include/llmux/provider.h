@@ -1,0 +1,120 @@
+/**
+ * provider.h - who answers: kinds of providers (rows), the operator's
+ * accounts with them, deployments, and how a request is addressed and signed.
+ */
+
+#ifndef LLMUX_PROVIDER_H
+#define LLMUX_PROVIDER_H
+
+#include "llmux/dialect.h"
+#include "llmux/transport.h"
+
+/* How the URL of a chat is made from the base URL. */
+typedef enum {
+    LLMUX_ADDRESS_OPENAI,       /* BASE/chat/completions */
+    LLMUX_ADDRESS_ANTHROPIC,    /* BASE/v1/messages */
+    LLMUX_ADDRESS_GEMINI,       /* BASE/v1beta/models/MODEL:generateContent */
+    LLMUX_ADDRESS_AZURE         /* BASE/openai/deployments/MODEL/... or v1 */
+} llmux_address_e;
+
+/* Where the key goes. */
+typedef enum {
+    LLMUX_AUTH_NONE,
+    LLMUX_AUTH_OPTIONAL,        /* Authorization: Bearer, if there is a key */
+    LLMUX_AUTH_BEARER,          /* Authorization: Bearer */
+    LLMUX_AUTH_ANTHROPIC,       /* x-api-key */
+    LLMUX_AUTH_GOOGLE,          /* x-goog-api-key */
+    LLMUX_AUTH_AZURE            /* api-key */
+} llmux_auth_e;
+
+/* A kind of provider: a row of providers.def. */
+typedef struct llmux_kind_t {
+    const char *name;
+    const char *title;
+    const char *base_url;       /* NULL = the operator must say */
+    const llmux_dialect_t *dialect;
+    llmux_address_e address;
+    llmux_auth_e auth;
+    unsigned int can;           /* LLMUX_CAN_* */
+} llmux_kind_t;
+
+/** By name or alias ("together_ai" is together), or NULL. */
+const llmux_kind_t *llmux_kind_named(const char *name);
+
+/** All of them, in the order of the table. */
+const llmux_kind_t *llmux_kinds(int *count);
+
+/** LLMUX_CAN_* by the name that LLMuxAbility uses, 0 if unknown. */
+unsigned int llmux_ability_named(const char *name);
+
+/** The names, for messages: "stream-usage, max-completion-tokens, ...". */
+const char *llmux_ability_names(apr_pool_t *p);
+
+/* An account with a provider. Built at configuration, read-only after. */
+typedef struct llmux_provider_t {
+    const char *name;           /* of the section */
+    const llmux_kind_t *kind;
+    const char *base_url;       /* without a slash at its end */
+    const llmux_secret_t *key;  /* NULL = none */
+    unsigned int can;           /* the kind's, changed by LLMuxAbility */
+    const char *version;        /* API version: Azure, Anthropic; or NULL */
+    int azure_v1;               /* Azure: the path without deployments */
+    apr_array_header_t *headers;    /* llmux_header_t, from LLMuxHeader */
+    apr_array_header_t *models;     /* const char *, from LLMuxModels */
+    apr_int64_t retries;        /* tries after the first, in one request */
+    apr_int64_t max_tokens;     /* default where the dialect demands one */
+    llmux_upstream_t upstream;
+} llmux_provider_t;
+
+/** Can it be asked at all? NULL, or why not ("no key"). */
+const char *llmux_provider_lacks(const llmux_provider_t *pr);
+
+/* A provider's model as a group uses it. Read-only after configuration. */
+typedef struct llmux_deployment_t {
+    char id[17];                /* stable: 16 hex of a SHA-256, and NUL */
+    const llmux_provider_t *provider;
+    const char *model;          /* what the provider calls it */
+    int weight;                 /* share in a weighted shuffle, 1..10000 */
+    apr_array_header_t *tags;   /* const char * */
+    int series;                 /* its counters in shared memory, or -1 */
+} llmux_deployment_t;
+
+/** @param ordinal among deployments with the same provider URL and model */
+void llmux_deployment_name(apr_pool_t *p, llmux_deployment_t *d, int ordinal);
+
+/** A copy in `p` of what the dialect's writer must know. */
+llmux_target_t llmux_deployment_target(const llmux_deployment_t *d);
+
+/* ---- one request ----------------------------------------------------- */
+
+/* What of the client's request concerns the provider's. */
+typedef struct llmux_outgoing_t {
+    int streamed;
+    llmux_slice_t body;
+    const char *request_id;     /* ours, sent as x-request-id */
+    const apr_table_t *client_headers;  /* filtered by the allow-list */
+    int same_dialect;           /* vendor headers make sense to it */
+} llmux_outgoing_t;
+
+/** Addressed and signed, in `p`; nothing of it may be logged. */
+llmux_request_t *llmux_provider_request(apr_pool_t *p,
+                                        const llmux_deployment_t *d,
+                                        const llmux_outgoing_t *out);
+
+/** The same URL without anything secret, for logs. */
+const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
+                               int streamed);
+
+/** Copies those response headers that the client may see into `to`. */
+void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
+                                 const llmux_provider_t *pr,
+                                 int same_dialect);
+
+/** May a header of this name be set by LLMuxHeader? NULL, or why not. */
+const char *llmux_provider_header_refused(const char *name,
+                                          const char *value);
+
+/** Is this a base URL we can use? NULL, or why not. */
+const char *llmux_provider_url_refused(apr_pool_t *p, const char *url);
+
+#endif

@@ -1,0 +1,95 @@
+/**
+ * state.h - the one segment of shared memory: numbers and indexes, never
+ * pointers. Mapped once per server life, so it outlives graceful restarts;
+ * children of two generations use it at the same time.
+ *
+ *     +--------+----------------+--------------------------------------+
+ *     | header | child[512]     | row[0] row[1] ... row[capacity-1]    |
+ *     +--------+----------------+--------------------------------------+
+ *               pid, in flight    key, counters, histograms
+ *
+ * Row 0 counts what no deployment served. A row belongs to one deployment in
+ * one group for the server's life and is found again by its key. Rows are
+ * given out by the parent only (one thread); counting is atomic, any child,
+ * any thread, no lock.
+ */
+
+#ifndef LLMUX_STATE_H
+#define LLMUX_STATE_H
+
+#include "llmux/core.h"
+
+#define LLMUX_STATE_CHILDREN 512
+#define LLMUX_STATE_SIZE_MIN (1 << 20)
+
+/* Upper bounds in microseconds; what is above all goes into one more. */
+#define LLMUX_BUCKETS 34
+extern const apr_int64_t llmux_bucket_bounds[LLMUX_BUCKETS];
+
+typedef struct llmux_histogram_t {
+    apr_uint64_t bucket[LLMUX_BUCKETS + 1];
+    apr_uint64_t sum;           /* microseconds */
+} llmux_histogram_t;
+
+typedef enum {
+#define COUNTER(member, name, help) LLMUX_COUNT_##member,
+#define HISTOGRAM(member, name, help)
+#include "llmux/metrics.def"
+#undef COUNTER
+#undef HISTOGRAM
+    LLMUX_COUNTERS
+} llmux_counter_e;
+
+typedef enum {
+#define COUNTER(member, name, help)
+#define HISTOGRAM(member, name, help) LLMUX_TIME_##member,
+#include "llmux/metrics.def"
+#undef COUNTER
+#undef HISTOGRAM
+    LLMUX_HISTOGRAMS
+} llmux_histogram_e;
+
+/* Statuses that get a counter of their own; the rest is the last. */
+#define LLMUX_STATUSES 24
+#define LLMUX_FAILURES 20       /* kinds of failed attempts */
+
+typedef struct llmux_row_t {
+    char key[48];               /* whose it is; "" = free */
+    apr_uint64_t count[LLMUX_COUNTERS];
+    apr_uint64_t status[LLMUX_STATUSES];    /* requests by their status */
+    apr_uint64_t failure[LLMUX_FAILURES];   /* attempts by what failed */
+    llmux_histogram_t time[LLMUX_HISTOGRAMS];
+} llmux_row_t;
+
+typedef struct llmux_state_t llmux_state_t;
+
+/** Maps a segment (anonymous, shared with children forked later).
+ * @return NULL when memory is out */
+llmux_state_t *llmux_state_map(apr_size_t size);
+
+/** The key of a deployment's row in a group: a hash, so any name fits. */
+const char *llmux_state_key(apr_pool_t *p, const char *group,
+                            const char *deployment);
+
+/** Finds or makes the row of `key`. Parent only.
+ * @return its index, or -1 when the segment is full */
+int llmux_state_row(llmux_state_t *s, const char *key);
+
+/** The row, or row 0 for -1. */
+llmux_row_t *llmux_state_at(llmux_state_t *s, int index);
+
+/** Adds one, or `n`. */
+void llmux_state_add(apr_uint64_t *counter, apr_uint64_t n);
+apr_uint64_t llmux_state_get(const apr_uint64_t *counter);
+void llmux_state_observe(llmux_histogram_t *h, apr_interval_time_t t);
+
+/** This process is a child now: takes a slot for its requests in flight. */
+void llmux_state_child(llmux_state_t *s);
+
+/** A request of this child began (+1) or ended (-1). */
+void llmux_state_in_flight(llmux_state_t *s, int change);
+
+/** Requests in flight of all children that are alive. */
+apr_int64_t llmux_state_in_flight_all(llmux_state_t *s);
+
+#endif

@@ -1,0 +1,188 @@
+/* buf.c - a growing buffer with a maximum. */
+
+#include "llmux/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_SIZE 256
+#define KEPT_SIZE  (64u << 10)      /* what a reset leaves allocated */
+#define SIZE_LIMIT (~(apr_size_t)0 / 4)
+
+/* What `pub.data` points into. Consumed bytes stay in front of it until their
+ * room is needed, so that eating a large buffer in small bites is linear. */
+typedef struct buf_t {
+    llmux_buf_t pub;                /* first: the caller's pointer is ours */
+    char *block;                    /* pub.cap bytes */
+} buf_t;
+
+static apr_status_t free_block(void *data)
+{
+    buf_t *b = data;
+
+    free(b->block);
+    b->block = b->pub.data = NULL;
+    b->pub.len = b->pub.cap = 0;
+    return APR_SUCCESS;
+}
+
+llmux_buf_t *llmux_buf_create(apr_pool_t *p, apr_size_t max)
+{
+    buf_t *b = apr_pcalloc(p, sizeof(*b));
+
+    b->pub.max = max < SIZE_LIMIT ? max : SIZE_LIMIT;
+    apr_pool_cleanup_register(p, b, free_block, apr_pool_cleanup_null);
+    return &b->pub;
+}
+
+static void move_to_front(buf_t *b)
+{
+    if (b->pub.data != b->block) {
+        memmove(b->block, b->pub.data, b->pub.len + 1);
+        b->pub.data = b->block;
+    }
+}
+
+static int enlarge(buf_t *b, apr_size_t need)
+{
+    apr_size_t cap = b->pub.cap ? b->pub.cap * 2 : FIRST_SIZE;
+    char *block;
+
+    if (cap < need) {
+        cap = need;
+    }
+    if (cap > b->pub.max + 1) {
+        cap = b->pub.max + 1;
+    }
+    block = realloc(b->block, cap);
+    if (!block) {
+        return 0;
+    }
+    b->block = b->pub.data = block;
+    b->pub.cap = cap;
+    return 1;
+}
+
+/* Makes room for `more` bytes and a NUL behind what is there. */
+static int reserve(buf_t *b, apr_size_t more)
+{
+    apr_size_t eaten = b->block ? (apr_size_t)(b->pub.data - b->block) : 0;
+    apr_size_t need;
+
+    if (b->pub.failed || more > b->pub.max - b->pub.len) {
+        b->pub.failed = 1;
+        return 0;
+    }
+    need = b->pub.len + more + 1;
+    if (need <= b->pub.cap - eaten) {
+        return 1;
+    }
+    move_to_front(b);
+    /* Moving alone pays off only if it frees as much as it moves. */
+    if (need <= b->pub.cap
+        && (eaten >= b->pub.len || b->pub.cap > b->pub.max)) {
+        return 1;
+    }
+    if (!enlarge(b, need)) {
+        b->pub.failed = 1;
+        return 0;
+    }
+    return 1;
+}
+
+void llmux_buf_add(llmux_buf_t *pub, const void *data, apr_size_t len)
+{
+    if (!reserve((buf_t *)pub, len)) {
+        return;
+    }
+    if (len) {
+        memcpy(pub->data + pub->len, data, len);
+    }
+    pub->len += len;
+    pub->data[pub->len] = '\0';
+}
+
+void llmux_buf_adds(llmux_buf_t *b, const char *s)
+{
+    if (s) {
+        llmux_buf_add(b, s, strlen(s));
+    }
+}
+
+void llmux_buf_add_slice(llmux_buf_t *b, llmux_slice_t s)
+{
+    if (s.data) {
+        llmux_buf_add(b, s.data, s.len);
+    }
+}
+
+/* Bytes of room behind the text, its NUL included. */
+static apr_size_t room(const buf_t *b)
+{
+    return b->pub.cap - (apr_size_t)(b->pub.data - b->block) - b->pub.len;
+}
+
+void llmux_buf_addf(llmux_buf_t *pub, const char *fmt, ...)
+{
+    buf_t *b = (buf_t *)pub;
+    va_list ap;
+    int n;
+
+    if (!reserve(b, 0)) {
+        return;
+    }
+    va_start(ap, fmt);
+    n = vsnprintf(pub->data + pub->len, room(b), fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (apr_size_t)n >= room(b) && reserve(b, (apr_size_t)n)) {
+        va_start(ap, fmt);
+        n = vsnprintf(pub->data + pub->len, room(b), fmt, ap);
+        va_end(ap);
+    }
+    if (n < 0) {
+        pub->failed = 1;
+    }
+    if (!pub->failed) {
+        pub->len += (apr_size_t)n;
+    }
+    pub->data[pub->len] = '\0';
+}
+
+void llmux_buf_consume(llmux_buf_t *b, apr_size_t n)
+{
+    if (n >= b->len) {
+        n = b->len;
+    }
+    if (!n) {
+        return;
+    }
+    b->data += n;
+    b->len -= n;
+    if (!b->len) {
+        b->data = ((buf_t *)b)->block;
+        b->data[0] = '\0';
+    }
+}
+
+void llmux_buf_reset(llmux_buf_t *pub)
+{
+    buf_t *b = (buf_t *)pub;
+
+    if (pub->cap > KEPT_SIZE) {
+        free_block(b);
+    }
+    pub->failed = 0;
+    pub->len = 0;
+    pub->data = b->block;
+    if (pub->data) {
+        pub->data[0] = '\0';
+    }
+}
+
+llmux_slice_t llmux_buf_slice(const llmux_buf_t *b)
+{
+    llmux_slice_t out = { b->data ? b->data : "", b->len };
+
+    return out;
+}

@@ -1,0 +1,70 @@
+/* slice.c - bytes in someone else's buffer. */
+
+#include "llmux/core.h"
+
+#include <string.h>
+
+#include <apr_cstr.h>
+#include <apr_strings.h>
+
+llmux_slice_t llmux_slice(const char *s)
+{
+    llmux_slice_t out = { s, s ? strlen(s) : 0 };
+
+    return out;
+}
+
+llmux_slice_t llmux_slice_dup(apr_pool_t *p, llmux_slice_t s)
+{
+    if (s.data) {
+        s.data = apr_pstrmemdup(p, s.data, s.len);
+    }
+    return s;
+}
+
+const char *llmux_slice_str(apr_pool_t *p, llmux_slice_t s)
+{
+    return s.data ? apr_pstrmemdup(p, s.data, s.len) : "";
+}
+
+int llmux_slice_is(llmux_slice_t s, const char *text)
+{
+    return llmux_slice_equal(s, llmux_slice(text));
+}
+
+int llmux_slice_is_nocase(llmux_slice_t s, const char *text)
+{
+    if (!s.data || !text || s.len != strlen(text)) {
+        return 0;
+    }
+    return !apr_cstr_casecmpn(s.data, text, s.len);
+}
+
+int llmux_slice_starts(llmux_slice_t s, const char *text)
+{
+    llmux_slice_t head = llmux_slice(text);
+
+    if (!s.data || !head.data || s.len < head.len) {
+        return 0;
+    }
+    return !memcmp(s.data, head.data, head.len);
+}
+
+int llmux_slice_equal(llmux_slice_t a, llmux_slice_t b)
+{
+    return a.data && b.data && a.len == b.len && !memcmp(a.data, b.data, a.len);
+}
+
+int llmux_slice_blank(llmux_slice_t s)
+{
+    apr_size_t i;
+
+    for (i = 0; s.data && i < s.len; i++) {
+        char c = s.data[i];
+
+        if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+            return 0;
+        }
+    }
+    return 1;
+}

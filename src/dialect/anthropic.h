@@ -1,0 +1,99 @@
+/**
+ * anthropic.h - what the parts of the Anthropic Messages dialect share.
+ */
+
+#ifndef LLMUX_ANTHROPIC_H
+#define LLMUX_ANTHROPIC_H
+
+#include "llmux/dialect.h"
+
+#include "anthropic_model.h"
+
+/* ---- a conversation as the API wants it ------------------------------ */
+
+/* A block of a turn. Points into the chat; made anew for each request. */
+typedef struct llmux_part_t {
+    struct llmux_part_t *next;
+    const llmux_block_t *block;     /* NULL: a text of our own */
+    llmux_slice_t text;             /* of texts and refusals */
+    llmux_slice_t id, name;         /* of a call, as they go out */
+    const struct llmux_part_t *result;  /* of a call: what the tool said;
+                                         * NULL: nobody did */
+    const char *cache_ttl;
+    const char *param;              /* its message: "messages[3]" */
+    int index;                      /* in that message */
+} llmux_part_t;
+
+typedef struct llmux_turn_t {
+    struct llmux_turn_t *next;
+    llmux_role_e role;
+    llmux_part_t *parts, *last;
+    int calls;                      /* has calls among its parts */
+    const struct llmux_turn_t *answers; /* user: begins with the results of
+                                         * this turn's calls */
+    const char *param;
+} llmux_turn_t;
+
+typedef struct llmux_turns_t {
+    llmux_turn_t system;            /* the prompt before the messages */
+    llmux_turn_t *first;
+    int prefill;                    /* it ends with the assistant */
+    int calls;                      /* there are calls in it */
+    int unsigned_calls;             /* a turn with calls does not begin with
+                                     * thinking that the API signed */
+} llmux_turns_t;
+
+/** Puts the messages into an order that the API takes: roles alternate,
+ * results follow their calls, no text is blank. All of it is in `p`. */
+const llmux_error_t *llmux_anthropic_turns(llmux_turns_t *out,
+                                           const llmux_chat_t *chat,
+                                           const llmux_claude_t *claude,
+                                           llmux_warnings_t *w,
+                                           apr_pool_t *p);
+
+/** Appends a text of our own to the system prompt. */
+void llmux_anthropic_hint(llmux_turns_t *turns, apr_pool_t *p,
+                          const char *text);
+
+/** Is it thinking that the API made, and can it say so? */
+int llmux_anthropic_signed(const llmux_block_t *b);
+
+/* ---- content, written ------------------------------------------------ */
+
+typedef struct llmux_anthropic_out_t {
+    llmux_jw_t jw;
+    llmux_warnings_t *w;
+    apr_pool_t *p;
+    int surplus;            /* cache markers to leave out, from the front:
+                             * the API takes four, the last ones count most */
+} llmux_anthropic_out_t;
+
+/** Counts the markers on tools, system prompt and messages. */
+void llmux_anthropic_count_marks(llmux_anthropic_out_t *o,
+                                 const llmux_tool_t *tools,
+                                 const llmux_turns_t *turns);
+
+/** Writes a cache marker; nothing for NULL or a surplus one. */
+void llmux_anthropic_mark(llmux_anthropic_out_t *o, const char *ttl);
+
+/** Writes the members "system" (if there is any) and "messages". */
+const llmux_error_t *llmux_anthropic_content(llmux_anthropic_out_t *o,
+                                             const llmux_turns_t *turns);
+
+/* ---- arrows ---------------------------------------------------------- */
+
+const llmux_error_t *llmux_anthropic_write(llmux_buf_t *out,
+                                           const llmux_chat_t *chat,
+                                           const llmux_target_t *target,
+                                           llmux_warnings_t *w,
+                                           apr_pool_t *scratch);
+
+llmux_decoder_t *llmux_anthropic_decoder(apr_pool_t *p,
+                                         const llmux_env_t *env,
+                                         llmux_emit_fn emit, void *baton);
+
+/** What {"type":"error","error":{...}} means; `status` 0: not said. */
+llmux_error_t *llmux_anthropic_error_read(apr_pool_t *p, int status,
+                                          const llmux_json_t *body);
+
+#endif

@@ -1,0 +1,126 @@
+/* gemini.h - what the files of the Gemini dialect share among themselves. */
+
+#ifndef LLMUX_GEMINI_H
+#define LLMUX_GEMINI_H
+
+#include "llmux/dialect.h"
+
+#include "gemini_model.h"
+
+/* ---- writing a request ----------------------------------------------- */
+
+/* Everything that a part of the request is written from and to. */
+typedef struct llmux_gemini_out_t {
+    llmux_jw_t w;
+    const llmux_chat_t *chat;
+    const llmux_target_t *target;
+    const llmux_gemini_model_t *model;
+    llmux_warnings_t *warn;
+    apr_pool_t *scratch;
+} llmux_gemini_out_t;
+
+/** llmux_dialect_t.write */
+const llmux_error_t *llmux_gemini_write(llmux_buf_t *out,
+                                        const llmux_chat_t *chat,
+                                        const llmux_target_t *target,
+                                        llmux_warnings_t *w,
+                                        apr_pool_t *scratch);
+
+/** The members `systemInstruction` and `contents`. */
+const llmux_error_t *llmux_gemini_contents(llmux_gemini_out_t *o);
+
+/** The members `tools` and `toolConfig`. */
+const llmux_error_t *llmux_gemini_tools(llmux_gemini_out_t *o);
+
+/** The member `generationConfig`. */
+const llmux_error_t *llmux_gemini_config(llmux_gemini_out_t *o);
+
+/** One part with a picture, a sound, a document.
+ * @param param where the client put it */
+const llmux_error_t *llmux_gemini_media(llmux_gemini_out_t *o,
+                                        const llmux_media_t *media,
+                                        const char *param);
+
+/**
+ * A schema as the member `json_name`, or `name` where the model takes only
+ * the small OpenAPI subset.
+ * @param param where the client put it
+ */
+const llmux_error_t *llmux_gemini_put_schema(llmux_gemini_out_t *o,
+                                             const char *json_name,
+                                             const char *name,
+                                             llmux_slice_t schema,
+                                             const char *param);
+
+/**
+ * JSON Schema said in the subset that old models take.
+ * @param out the JSON text, in `p`
+ * @return NULL, or why it cannot be said (static words)
+ */
+const char *llmux_gemini_schema(apr_pool_t *p, llmux_slice_t schema,
+                                llmux_slice_t *out);
+
+/* ---- reading an answer ----------------------------------------------- */
+
+/** llmux_dialect_t.decoder */
+llmux_decoder_t *llmux_gemini_decoder(apr_pool_t *p, const llmux_env_t *env,
+                                      llmux_emit_fn emit, void *baton);
+
+/** llmux_dialect_t.error_read; status 0 takes the body's own code. */
+llmux_error_t *llmux_gemini_error_read(apr_pool_t *p, int status,
+                                       const llmux_json_t *body);
+
+/* Where code points begin in a text that is not kept itself, one bit for each
+ * byte: citations come with offsets in bytes. */
+typedef struct llmux_gemini_text_t {
+    llmux_buf_t *begins;    /* whole bytes of such bits */
+    unsigned char bits;     /* the last bits, less than eight */
+    apr_int64_t bytes;      /* of text so far */
+} llmux_gemini_text_t;
+
+void llmux_gemini_text_init(llmux_gemini_text_t *t, apr_pool_t *p);
+
+/** The text goes on with this. */
+void llmux_gemini_text_add(llmux_gemini_text_t *t, llmux_slice_t text);
+
+/** Code points before this byte; -1 when it lies outside of the text, or
+ * beyond LLMUX_CITED_TEXT_MAX. */
+apr_int64_t llmux_gemini_text_points(const llmux_gemini_text_t *t,
+                                     apr_int64_t byte);
+
+/** `logprobsResult` as the JSON array that OpenAI has; absent for none. */
+llmux_slice_t llmux_gemini_logprobs(apr_pool_t *p, const llmux_json_t *result);
+
+/* Arguments of one call that arrive as values at JSON paths. */
+typedef struct llmux_gemini_partial_t llmux_gemini_partial_t;
+
+/** A new one. It frees itself with `p`. */
+llmux_gemini_partial_t *llmux_gemini_partial_create(apr_pool_t *p);
+
+/** Empties it for the next call, giving its memory back. The allowance of
+ * LLMUX_ARGS_MAX goes on: it holds for all calls together. */
+void llmux_gemini_partial_reset(llmux_gemini_partial_t *a);
+
+/** Takes what came whole: an object of arguments to begin with.
+ * @return NULL, or what is wrong with it (static words) */
+const char *llmux_gemini_partial_whole(llmux_gemini_partial_t *a,
+                                       const llmux_json_t *args);
+
+/**
+ * Takes one element of `partialArgs`.
+ * @return NULL, or what is wrong with it (static words)
+ */
+const char *llmux_gemini_partial_add(llmux_gemini_partial_t *a,
+                                     apr_pool_t *scratch,
+                                     const llmux_json_t *fragment);
+
+/**
+ * The arguments as the text of an object.
+ * @param out valid until the next change
+ * @return NULL, or what is wrong with them (static words)
+ */
+const char *llmux_gemini_partial_text(llmux_gemini_partial_t *a,
+                                      apr_pool_t *scratch,
+                                      llmux_slice_t *out);
+
+#endif

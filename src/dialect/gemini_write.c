@@ -1,0 +1,124 @@
+/* gemini_write.c - a request as generateContent takes it. The model and
+ * whether to stream are in the URL, not in the body. */
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "gemini.h"
+
+/* ---- what Gemini cannot say ------------------------------------------ */
+
+static int said(llmux_slice_t json)
+{
+    return !llmux_slice_blank(json);
+}
+
+static void warn_dropped(llmux_gemini_out_t *o)
+{
+    const llmux_chat_t *chat = o->chat;
+    const struct { int said; const char *field; } fields[] = {
+        { said(chat->logit_bias),           "logit_bias" },
+        { said(chat->verbosity),            "verbosity" },
+        { said(chat->user_id),              "user" },
+        { said(chat->metadata),             "metadata" },
+        { chat->store == LLMUX_YES,         "store" },
+        { said(chat->prediction),           "prediction" },
+        { said(chat->moderation),           "moderation" },
+        { said(chat->cache_key),            "prompt_cache_key" }
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (fields[i].said) {
+            llmux_warn(o->warn, LLMUX_WARN_DROP, fields[i].field);
+        }
+    }
+}
+
+static int is_safety(llmux_slice_t name)
+{
+    return llmux_slice_is(name, "safety_settings")
+           || llmux_slice_is(name, "safetySettings");
+}
+
+/* Members that are not OpenAI's. Gemini's own safety settings are what its
+ * users send along; the rest has no place here. */
+static void put_extra(llmux_gemini_out_t *o)
+{
+    const llmux_extra_t *e;
+    int safety = 0;
+
+    for (e = o->chat->extra; e; e = e->next) {
+        if (is_safety(e->name) && !safety && e->json.len
+            && e->json.data[0] == '[') {
+            llmux_jw_key(&o->w, "safetySettings");
+            llmux_jw_raw(&o->w, e->json);
+            safety = 1;
+        }
+        else {
+            llmux_warn(o->warn, LLMUX_WARN_DROP,
+                       llmux_slice_str(o->scratch, e->name));
+        }
+    }
+}
+
+/* ---- the body -------------------------------------------------------- */
+
+static const struct { const char *ours, *theirs; } tiers[] = {
+    { "auto",     NULL       },
+    { "default",  "standard" },
+    { "standard", "standard" },
+    { "flex",     "flex"     },
+    { "priority", "priority" },
+    { "fast",     "priority" }
+};
+
+static void put_tier(llmux_gemini_out_t *o)
+{
+    apr_size_t i;
+
+    if (!o->chat->service_tier.data) {
+        return;
+    }
+    for (i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
+        if (llmux_slice_is(o->chat->service_tier, tiers[i].ours)) {
+            llmux_jw_opt_str(&o->w, "serviceTier",
+                             llmux_slice(tiers[i].theirs));
+            return;
+        }
+    }
+    llmux_warn(o->warn, LLMUX_WARN_DROP, "service_tier");
+}
+
+const llmux_error_t *llmux_gemini_write(llmux_buf_t *out,
+                                        const llmux_chat_t *chat,
+                                        const llmux_target_t *target,
+                                        llmux_warnings_t *w,
+                                        apr_pool_t *scratch)
+{
+    llmux_gemini_out_t o;
+    const llmux_error_t *err;
+
+    o.w = llmux_jw(out);
+    o.chat = chat;
+    o.target = target;
+    o.model = llmux_gemini_model(target->model);
+    o.warn = w;
+    o.scratch = scratch;
+    llmux_jw_open(&o.w, '{');
+    err = llmux_gemini_contents(&o);
+    if (!err) {
+        err = llmux_gemini_tools(&o);
+    }
+    if (!err) {
+        err = llmux_gemini_config(&o);
+    }
+    if (err) {
+        return err;
+    }
+    put_extra(&o);
+    put_tier(&o);
+    warn_dropped(&o);
+    llmux_jw_close(&o.w, '}');
+    return NULL;
+}

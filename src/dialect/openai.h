@@ -1,0 +1,78 @@
+/**
+ * openai.h - the request side of OpenAI's chat completions.
+ *
+ * The files: openai_read.c (top-level members), openai_messages.c (the list
+ * of messages), openai_parts.c (what they consist of), openai_write.c and
+ * openai_write_messages.c (the way back), openai_edit.c (bytes that pass).
+ */
+
+#ifndef LLMUX_DIALECT_OPENAI_H
+#define LLMUX_DIALECT_OPENAI_H
+
+#include "reader.h"
+
+/* ---- the dialect's two arrows ---------------------------------------- */
+
+const llmux_error_t *llmux_openai_read(llmux_chat_t *chat,
+                                       const llmux_json_t *body);
+
+const llmux_error_t *llmux_openai_write(llmux_buf_t *out,
+                                        const llmux_chat_t *chat,
+                                        const llmux_target_t *target,
+                                        llmux_warnings_t *warnings,
+                                        apr_pool_t *scratch);
+
+/* ---- reading --------------------------------------------------------- */
+
+/* Whose content it is, for what may stand in it. */
+typedef enum {
+    LLMUX_OPENAI_OF_SYSTEM    = 1 << 0,
+    LLMUX_OPENAI_OF_USER      = 1 << 1,
+    LLMUX_OPENAI_OF_ASSISTANT = 1 << 2,
+    LLMUX_OPENAI_OF_TOOL      = 1 << 3
+} llmux_openai_of_e;
+
+/** All of `messages`. */
+void llmux_openai_read_messages(llmux_reader_t *r, const llmux_at_t *at,
+                                const llmux_json_t *messages);
+
+/** A message's content, string or parts: appends blocks to `m`. */
+void llmux_openai_read_content(llmux_reader_t *r, const llmux_at_t *at,
+                               const llmux_json_t *content,
+                               llmux_openai_of_e of, llmux_message_t *m);
+
+/** The cache marker of a part, message or tool: "5m", "1h" or NULL. */
+const char *llmux_openai_read_marker(llmux_reader_t *r, const llmux_at_t *at,
+                                     const llmux_json_t *object);
+
+/* ---- writing --------------------------------------------------------- */
+
+/* One request being written. Keeps its first error. */
+typedef struct llmux_openai_out_t {
+    llmux_jw_t jw;
+    const llmux_chat_t *chat;
+    const llmux_target_t *target;
+    llmux_warnings_t *warnings;
+    apr_pool_t *pool;               /* dies with the writing */
+    const llmux_error_t *err;       /* in chat->pool */
+} llmux_openai_out_t;
+
+/** Can the target do this (LLMUX_CAN_*)? */
+int llmux_openai_can(const llmux_openai_out_t *o, unsigned int ability);
+
+/** The value of `messages`.
+ * @param hint system text of ours to go behind the client's, or NULL */
+void llmux_openai_write_messages(llmux_openai_out_t *o, const char *hint);
+
+/** One content part; a medium that the target has no part for is an error
+ * with `param`. */
+void llmux_openai_write_part(llmux_openai_out_t *o, const llmux_block_t *b,
+                             const char *param);
+
+/* ---- audio formats --------------------------------------------------- */
+
+/** "mp3" -> "audio/mpeg" and back; NULL for what has no name there. */
+const char *llmux_openai_audio_type(llmux_slice_t format);
+const char *llmux_openai_audio_format(llmux_slice_t type);
+
+#endif

@@ -1,0 +1,737 @@
+/* openai_read.c - a chat-completions body into the canonical request. */
+
+#include <stddef.h>
+#include <string.h>
+
+#include <apr_strings.h>
+
+#include "openai.h"
+
+typedef struct field_t field_t;
+
+/* A top-level member. Rows are read in their order, and of several that say
+ * the same the first one present wins. */
+struct field_t {
+    const char *name;
+    void (*read)(llmux_reader_t *r, const llmux_at_t *at,
+                 const llmux_json_t *v, const field_t *f);  /* NULL: skip */
+    apr_size_t offset;      /* of what it sets in llmux_chat_t */
+    double low, high;       /* numbers; integers: high 0 is no limit */
+    llmux_json_e kind;      /* raw */
+};
+
+#define FIELD(f, type) \
+    ((type *) (void *) ((char *) r->chat + (f)->offset))
+
+static void set_slice(llmux_slice_t *to, llmux_slice_t s)
+{
+    if (!to->data) {
+        *to = s;
+    }
+}
+
+/* ---- plain kinds ----------------------------------------------------- */
+
+static void read_str(llmux_reader_t *r, const llmux_at_t *at,
+                     const llmux_json_t *v, const field_t *f)
+{
+    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING)) {
+        set_slice(FIELD(f, llmux_slice_t), llmux_json_str(r->pool, v));
+    }
+}
+
+static void read_raw(llmux_reader_t *r, const llmux_at_t *at,
+                     const llmux_json_t *v, const field_t *f)
+{
+    if (llmux_reader_expect(r, at, v, f->kind)) {
+        set_slice(FIELD(f, llmux_slice_t), llmux_json_raw(v));
+    }
+}
+
+static void read_number(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *v, const field_t *f)
+{
+    set_slice(FIELD(f, llmux_slice_t),
+              llmux_reader_number(r, at, v, f->low, f->high));
+}
+
+/* Zeroes in the row: any integer at all. */
+static void read_integer(llmux_reader_t *r, const llmux_at_t *at,
+                         const llmux_json_t *v, const field_t *f)
+{
+    apr_int64_t low = f->low || f->high ? (apr_int64_t) f->low : APR_INT64_MIN;
+    apr_int64_t high = f->high ? (apr_int64_t) f->high : APR_INT64_MAX;
+
+    set_slice(FIELD(f, llmux_slice_t),
+              llmux_reader_integer(r, at, v, low, high));
+}
+
+static void read_tri(llmux_reader_t *r, const llmux_at_t *at,
+                     const llmux_json_t *v, const field_t *f)
+{
+    llmux_tri_e *to = FIELD(f, llmux_tri_e);
+
+    if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)
+        && *to == LLMUX_UNSET) {
+        *to = llmux_json_bool(v);
+    }
+}
+
+/* ---- what needs a closer look ---------------------------------------- */
+
+static void read_messages(llmux_reader_t *r, const llmux_at_t *at,
+                          const llmux_json_t *v, const field_t *f)
+{
+    llmux_openai_read_messages(r, at, v);
+}
+
+static void read_stream(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *v, const field_t *f)
+{
+    if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)) {
+        r->chat->stream = llmux_json_bool(v) == LLMUX_YES;
+    }
+}
+
+static void read_stream_options(llmux_reader_t *r, const llmux_at_t *at,
+                                const llmux_json_t *v, const field_t *f)
+{
+    if (llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
+        r->chat->include_usage = r->chat->stream
+            & (llmux_reader_bool(r, at, v, "include_usage") == LLMUX_YES);
+    }
+}
+
+/* vLLM and its kin say 0 or -1 for "off". */
+static void read_top_k(llmux_reader_t *r, const llmux_at_t *at,
+                       const llmux_json_t *v, const field_t *f)
+{
+    llmux_slice_t k = llmux_reader_integer(r, at, v, -1, APR_INT64_MAX);
+
+    if (llmux_json_int(v, 0) > 0) {
+        r->chat->top_k = k;
+    }
+}
+
+static void read_logit_bias(llmux_reader_t *r, const llmux_at_t *at,
+                            const llmux_json_t *v, const field_t *f)
+{
+    const llmux_json_t *m;
+
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
+        return;
+    }
+    for (m = llmux_json_first(v); m && !r->err;
+         m = llmux_json_next_member(v, m)) {
+        llmux_reader_number(r, at, llmux_json_value(m), -100, 100);
+    }
+    r->chat->logit_bias = llmux_json_raw(v);
+}
+
+static void add_stop(llmux_reader_t *r, const llmux_at_t *at,
+                     const llmux_json_t *v)
+{
+    llmux_slice_t s = llmux_json_str(r->pool, v);
+
+    /* an empty one would stop at once; no provider means that by it */
+    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING) && s.len) {
+        if (!r->chat->stop) {
+            r->chat->stop = apr_array_make(r->pool, 4, sizeof(llmux_slice_t));
+        }
+        APR_ARRAY_PUSH(r->chat->stop, llmux_slice_t) = s;
+    }
+}
+
+static void read_stop(llmux_reader_t *r, const llmux_at_t *at,
+                      const llmux_json_t *v, const field_t *f)
+{
+    const llmux_json_t *e;
+    llmux_at_t each;
+    int i = 0;
+
+    if (llmux_json_kind(v) == LLMUX_JSON_STRING) {
+        add_stop(r, at, v);
+        return;
+    }
+    if (llmux_json_kind(v) != LLMUX_JSON_ARRAY
+        || llmux_json_count(v) > LLMUX_STOPS_MAX) {
+        llmux_reader_fail(r, at, "expected a string or an array of at most "
+                          "%d strings, found %s", LLMUX_STOPS_MAX,
+                          llmux_json_kind_name(v));
+        return;
+    }
+    for (e = llmux_json_first(v); e && !r->err; e = llmux_json_next(v, e)) {
+        each = llmux_at_index(at, i++);
+        add_stop(r, &each, e);
+    }
+}
+
+static void read_verbosity(llmux_reader_t *r, const llmux_at_t *at,
+                           const llmux_json_t *v, const field_t *f)
+{
+    static const char *const words[] = { "low", "medium", "high", NULL };
+    int i = llmux_reader_word(r, at, v, words);
+
+    if (i >= 0) {
+        r->chat->verbosity = llmux_slice(words[i]);
+    }
+}
+
+static void read_modalities(llmux_reader_t *r, const llmux_at_t *at,
+                            const llmux_json_t *v, const field_t *f)
+{
+    const llmux_json_t *e;
+    llmux_at_t each;
+    int i = 0;
+
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_ARRAY)) {
+        return;
+    }
+    for (e = llmux_json_first(v); e && !r->err; e = llmux_json_next(v, e)) {
+        each = llmux_at_index(at, i++);
+        llmux_reader_expect(r, &each, e, LLMUX_JSON_STRING);
+    }
+    r->chat->modalities = llmux_json_raw(v);
+}
+
+/* ---- reasoning ------------------------------------------------------- */
+
+static void set_effort(llmux_reader_t *r, const llmux_at_t *at,
+                       const llmux_json_t *v)
+{
+    static const char *const words[] = {
+        "none", "minimal", "low", "medium", "high", "xhigh", "max",
+        "default",      /* Groq: as the model likes */
+        NULL
+    };
+    int i = llmux_reader_word(r, at, v, words);
+
+    if (i >= 0 && r->chat->effort == LLMUX_EFFORT_UNSET) {
+        r->chat->effort = llmux_effort_of(llmux_slice(words[i]));
+    }
+}
+
+static void read_effort(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *v, const field_t *f)
+{
+    set_effort(r, at, v);
+}
+
+static void set_budget(llmux_reader_t *r, const llmux_at_t *at,
+                       const llmux_json_t *object, const char *name)
+{
+    const llmux_json_t *v = llmux_json_get(object, name);
+    llmux_at_t here = llmux_at(at, name);
+
+    if (v) {
+        set_slice(&r->chat->budget,
+                  llmux_reader_integer(r, &here, v, 0, APR_INT64_MAX));
+    }
+}
+
+static void default_effort(llmux_reader_t *r, llmux_effort_e effort)
+{
+    if (r->chat->effort == LLMUX_EFFORT_UNSET && !r->chat->budget.data) {
+        r->chat->effort = effort;
+    }
+}
+
+/* OpenRouter's member. */
+static void read_reasoning(llmux_reader_t *r, const llmux_at_t *at,
+                           const llmux_json_t *v, const field_t *f)
+{
+    const llmux_json_t *effort = llmux_json_get(v, "effort");
+    llmux_at_t here = llmux_at(at, "effort");
+    llmux_tri_e enabled, exclude;
+
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
+        return;
+    }
+    if (effort) {
+        set_effort(r, &here, effort);
+    }
+    set_budget(r, at, v, "max_tokens");
+    enabled = llmux_reader_bool(r, at, v, "enabled");
+    if (enabled != LLMUX_UNSET) {
+        default_effort(r, enabled ? LLMUX_EFFORT_MEDIUM : LLMUX_EFFORT_NONE);
+    }
+    exclude = llmux_reader_bool(r, at, v, "exclude");
+    if (exclude != LLMUX_UNSET) {
+        r->chat->show_thinking = exclude ? LLMUX_NO : LLMUX_YES;
+    }
+}
+
+static void read_display(llmux_reader_t *r, const llmux_at_t *at,
+                         const llmux_json_t *v)
+{
+    static const char *const words[] = { "omitted", "summarized", NULL };
+    const llmux_json_t *display = llmux_json_get(v, "display");
+    llmux_at_t here = llmux_at(at, "display");
+    int i = display ? llmux_reader_word(r, &here, display, words) : -1;
+
+    if (i >= 0 && r->chat->show_thinking == LLMUX_UNSET) {
+        r->chat->show_thinking = i ? LLMUX_YES : LLMUX_NO;
+    }
+}
+
+/* A member as it stands, for a provider that knows it. */
+static void add_extra(llmux_reader_t *r, llmux_slice_t name,
+                      const llmux_json_t *v)
+{
+    llmux_extra_t *extra = apr_pcalloc(r->pool, sizeof(*extra)), **last;
+
+    for (last = &r->chat->extra; *last; last = &(*last)->next) {
+    }
+    extra->name = name;
+    extra->json = llmux_json_raw(v);
+    *last = extra;
+}
+
+/* Anthropic's member, which DeepSeek, Zhipu and others have as well. What
+ * has no type is another vendor's invention. */
+static void read_thinking(llmux_reader_t *r, const llmux_at_t *at,
+                          const llmux_json_t *v, const field_t *f)
+{
+    static const char *const words[] =
+        { "disabled", "enabled", "adaptive", NULL };
+    static const llmux_effort_e efforts[] =
+        { LLMUX_EFFORT_NONE, LLMUX_EFFORT_MEDIUM, LLMUX_EFFORT_HIGH };
+    const llmux_json_t *type = llmux_json_get(v, "type");
+    llmux_at_t here = llmux_at(at, "type");
+    int i;
+
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
+        return;
+    }
+    if (!type) {
+        add_extra(r, llmux_slice(f->name), v);
+        return;
+    }
+    i = llmux_reader_word(r, &here, type, words);
+    set_budget(r, at, v, "budget_tokens");
+    default_effort(r, i >= 0 ? efforts[i] : LLMUX_EFFORT_UNSET);
+    read_display(r, at, v);
+}
+
+/* ---- names --------------------------------------------------------- */
+
+/* OpenAI's rule for the names of functions and schemas. */
+static int is_name(llmux_slice_t s)
+{
+    apr_size_t i;
+    char c;
+
+    for (i = 0; i < s.len; i++) {
+        c = s.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+              || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
+            return 0;
+        }
+    }
+    return s.len <= LLMUX_TOOL_NAME_MAX;
+}
+
+static void check_name(llmux_reader_t *r, const llmux_at_t *at,
+                       const llmux_json_t *holder, llmux_slice_t name)
+{
+    llmux_at_t here = llmux_at(at, "name");
+
+    if (!is_name(name)) {
+        llmux_reader_fail(r, &here, "expected at most %d letters, digits, "
+                          "'_' and '-', found %s", LLMUX_TOOL_NAME_MAX,
+                          llmux_reader_found(r, llmux_json_get(holder,
+                                                               "name")));
+    }
+}
+
+/* ---- output format --------------------------------------------------- */
+
+static void read_format_name(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *schema)
+{
+    r->chat->format_name = llmux_reader_str(r, at, schema, "name");
+    check_name(r, at, schema, r->chat->format_name);
+    r->chat->format_description =
+        llmux_reader_str(r, at, schema, "description");
+    r->chat->format_strict = llmux_reader_bool(r, at, schema, "strict");
+}
+
+static void read_schema(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *holder)
+{
+    r->chat->format = LLMUX_FORMAT_SCHEMA;
+    r->chat->format_schema = llmux_json_raw(
+        llmux_reader_member(r, at, holder, "schema", LLMUX_JSON_OBJECT));
+    read_format_name(r, at, holder);
+}
+
+/* Together and Fireworks have the schema beside the type, also with
+ * json_object; OpenAI one level further down. */
+static void read_format(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *v, const field_t *f)
+{
+    static const char *const words[] =
+        { "text", "json_object", "json_schema", NULL };
+    static const llmux_format_e formats[] =
+        { LLMUX_FORMAT_TEXT, LLMUX_FORMAT_JSON, LLMUX_FORMAT_SCHEMA };
+    llmux_at_t type = llmux_at(at, "type"), inner = llmux_at(at, "json_schema");
+    int i;
+
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
+        return;
+    }
+    i = llmux_reader_word(r, &type, llmux_json_get(v, "type"), words);
+    if (i < 0) {
+        return;
+    }
+    r->chat->format = formats[i];
+    if (i > 0 && llmux_json_get(v, "schema")) {
+        read_schema(r, at, v);
+    }
+    else if (i == 2) {
+        v = llmux_reader_need(r, at, v, "json_schema", LLMUX_JSON_OBJECT);
+        read_schema(r, &inner, v);
+    }
+}
+
+/* ---- tools ----------------------------------------------------------- */
+
+static void read_tool_name(llmux_reader_t *r, const llmux_at_t *at,
+                           const llmux_json_t *v, llmux_tool_t *tool)
+{
+    tool->name = llmux_reader_need_str(r, at, v, "name");
+    check_name(r, at, v, tool->name);
+    tool->description = llmux_reader_str(r, at, v, "description");
+}
+
+static void read_function(llmux_reader_t *r, const llmux_at_t *at,
+                          const llmux_json_t *v)
+{
+    llmux_tool_t *tool = llmux_chat_tool(r->chat);
+
+    read_tool_name(r, at, v, tool);
+    tool->schema = llmux_json_raw(
+        llmux_reader_member(r, at, v, "parameters", LLMUX_JSON_OBJECT));
+    tool->strict = llmux_reader_bool(r, at, v, "strict");
+    tool->cache_ttl = llmux_openai_read_marker(r, at, v);
+}
+
+static void read_custom(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *v)
+{
+    llmux_tool_t *tool = llmux_chat_tool(r->chat);
+
+    tool->custom = 1;
+    read_tool_name(r, at, v, tool);
+    tool->grammar = llmux_json_raw(
+        llmux_reader_member(r, at, v, "format", LLMUX_JSON_OBJECT));
+    tool->cache_ttl = llmux_openai_read_marker(r, at, v);
+}
+
+static const char *const tool_types[] = { "function", "custom", NULL };
+
+/* Which of tool_types: Mistral's clients leave the type of functions out. */
+static int tool_type(llmux_reader_t *r, const llmux_at_t *at,
+                     const llmux_json_t *v)
+{
+    const llmux_json_t *type = llmux_json_get(v, "type");
+    llmux_at_t here = llmux_at(at, "type");
+
+    if (!type && llmux_json_get(v, "function")) {
+        return 0;
+    }
+    return llmux_reader_word(r, &here, type, tool_types);
+}
+
+static void read_tool(llmux_reader_t *r, const llmux_at_t *at,
+                      const llmux_json_t *v)
+{
+    static void (*const reads[])(llmux_reader_t *, const llmux_at_t *,
+                                 const llmux_json_t *) =
+        { read_function, read_custom };
+    const llmux_json_t *inner;
+    const char *ttl;
+    llmux_at_t here;
+    int i;
+
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
+        return;
+    }
+    i = tool_type(r, at, v);
+    if (i < 0) {
+        return;
+    }
+    here = llmux_at(at, tool_types[i]);
+    inner = llmux_reader_need(r, at, v, tool_types[i], LLMUX_JSON_OBJECT);
+    if (inner) {
+        reads[i](r, &here, inner);
+        ttl = llmux_openai_read_marker(r, at, v);
+        r->chat->last_tool->cache_ttl =
+            ttl ? ttl : r->chat->last_tool->cache_ttl;
+    }
+}
+
+/* An array of at most LLMUX_TOOLS_MAX, each to the reader given. */
+static void read_list(llmux_reader_t *r, const llmux_at_t *at,
+                      const llmux_json_t *v,
+                      void (*read)(llmux_reader_t *, const llmux_at_t *,
+                                   const llmux_json_t *))
+{
+    const llmux_json_t *e;
+    llmux_at_t each;
+    int i = 0;
+
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_ARRAY)) {
+        return;
+    }
+    if (llmux_json_count(v) > LLMUX_TOOLS_MAX) {
+        llmux_reader_fail(r, at, "expected at most %d tools, found %d",
+                          LLMUX_TOOLS_MAX, llmux_json_count(v));
+    }
+    for (e = llmux_json_first(v); e && !r->err; e = llmux_json_next(v, e)) {
+        each = llmux_at_index(at, i++);
+        if (llmux_reader_expect(r, &each, e, LLMUX_JSON_OBJECT)) {
+            read(r, &each, e);
+        }
+    }
+}
+
+static void read_tools(llmux_reader_t *r, const llmux_at_t *at,
+                       const llmux_json_t *v, const field_t *f)
+{
+    read_list(r, at, v, read_tool);
+}
+
+static void read_functions(llmux_reader_t *r, const llmux_at_t *at,
+                           const llmux_json_t *v, const field_t *f)
+{
+    read_list(r, at, v, read_function);
+}
+
+/* ---- choice of tool -------------------------------------------------- */
+
+static void add_choice_name(llmux_reader_t *r, llmux_slice_t name)
+{
+    if (!r->chat->choice_names) {
+        r->chat->choice_names =
+            apr_array_make(r->pool, 1, sizeof(llmux_slice_t));
+    }
+    APR_ARRAY_PUSH(r->chat->choice_names, llmux_slice_t) = name;
+}
+
+/* {"type":"function","function":{"name":...}}, and custom likewise. */
+static void read_named(llmux_reader_t *r, const llmux_at_t *at,
+                       const llmux_json_t *v)
+{
+    int i = tool_type(r, at, v);
+    const llmux_json_t *inner;
+    llmux_at_t here;
+
+    if (i >= 0) {
+        here = llmux_at(at, tool_types[i]);
+        inner = llmux_reader_need(r, at, v, tool_types[i], LLMUX_JSON_OBJECT);
+        if (inner) {
+            add_choice_name(r, llmux_reader_need_str(r, &here, inner, "name"));
+        }
+    }
+}
+
+static void read_allowed(llmux_reader_t *r, const llmux_at_t *up,
+                         const llmux_json_t *v)
+{
+    static const char *const modes[] = { "auto", "required", NULL };
+    const llmux_json_t *allowed =
+        llmux_reader_need(r, up, v, "allowed_tools", LLMUX_JSON_OBJECT);
+    llmux_at_t at = llmux_at(up, "allowed_tools");
+    llmux_at_t mode = llmux_at(&at, "mode"), tools = llmux_at(&at, "tools");
+    int i;
+
+    if (!allowed) {
+        return;
+    }
+    i = llmux_reader_word(r, &mode, llmux_json_get(allowed, "mode"), modes);
+    r->chat->choice = i ? LLMUX_CHOICE_ALLOWED_REQUIRED
+                        : LLMUX_CHOICE_ALLOWED_AUTO;
+    read_list(r, &tools, llmux_json_get(allowed, "tools"), read_named);
+    if (!r->chat->choice_names) {
+        llmux_reader_fail(r, &tools, "expected at least one tool");
+    }
+}
+
+static void read_choice_word(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *v)
+{
+    static const char *const words[] =
+        { "none", "auto", "required", "any", NULL };    /* any: Mistral's */
+    static const llmux_choice_e choices[] =
+        { LLMUX_CHOICE_NONE, LLMUX_CHOICE_AUTO, LLMUX_CHOICE_REQUIRED,
+          LLMUX_CHOICE_REQUIRED };
+    int i = llmux_reader_word(r, at, v, words);
+
+    if (i >= 0) {
+        r->chat->choice = choices[i];
+    }
+}
+
+static void read_choice(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *v, const field_t *f)
+{
+    if (llmux_json_kind(v) == LLMUX_JSON_STRING) {
+        read_choice_word(r, at, v);
+    }
+    else if (llmux_json_kind(v) != LLMUX_JSON_OBJECT) {
+        llmux_reader_fail(r, at, "expected a string or an object, found %s",
+                          llmux_json_kind_name(v));
+    }
+    else if (llmux_json_is(llmux_json_get(v, "type"), "allowed_tools")) {
+        read_allowed(r, at, v);
+    }
+    else {
+        r->chat->choice = LLMUX_CHOICE_NAMED;
+        read_named(r, at, v);
+    }
+}
+
+static void read_legacy_choice(llmux_reader_t *r, const llmux_at_t *at,
+                               const llmux_json_t *v, const field_t *f)
+{
+    if (r->chat->choice != LLMUX_CHOICE_UNSET) {
+        return;
+    }
+    if (llmux_json_kind(v) == LLMUX_JSON_STRING) {
+        read_choice_word(r, at, v);
+    }
+    else if (llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
+        r->chat->choice = LLMUX_CHOICE_NAMED;
+        add_choice_name(r, llmux_reader_need_str(r, at, v, "name"));
+    }
+}
+
+/* ---- the table ------------------------------------------------------- */
+
+#define DO(name, read) { name, read, 0, 0, 0, LLMUX_JSON_NONE }
+#define SET(name, read, member) \
+    { name, read, offsetof(llmux_chat_t, member), 0, 0, LLMUX_JSON_NONE }
+#define SPAN(name, read, member, low, high) \
+    { name, read, offsetof(llmux_chat_t, member), low, high, LLMUX_JSON_NONE }
+#define OBJECT(name, member) \
+    { name, read_raw, offsetof(llmux_chat_t, member), 0, 0, \
+      LLMUX_JSON_OBJECT }
+
+static const field_t fields[] = {
+    SET("model", read_str, model),
+    DO("messages", read_messages),
+    DO("tools", read_tools),
+    DO("functions", read_functions),
+    DO("tool_choice", read_choice),
+    DO("function_call", read_legacy_choice),
+    SET("parallel_tool_calls", read_tri, parallel),
+    SPAN("max_completion_tokens", read_integer, max_tokens, 1, 0),
+    SPAN("max_tokens", read_integer, max_tokens, 1, 0),
+    SPAN("max_output_tokens", read_integer, max_tokens, 1, 0),
+    SPAN("temperature", read_number, temperature, 0, 2),
+    SPAN("top_p", read_number, top_p, 0, 1),
+    DO("top_k", read_top_k),
+    SPAN("frequency_penalty", read_number, frequency_penalty, -2, 2),
+    SPAN("presence_penalty", read_number, presence_penalty, -2, 2),
+    SET("seed", read_integer, seed),
+    SPAN("n", read_integer, n, 1, LLMUX_CANDIDATES_MAX),
+    DO("logit_bias", read_logit_bias),
+    SET("logprobs", read_tri, logprobs),
+    SPAN("top_logprobs", read_integer, top_logprobs, 0, 20),
+    DO("stop", read_stop),
+    DO("verbosity", read_verbosity),
+    DO("reasoning_effort", read_effort),
+    DO("reasoning", read_reasoning),
+    DO("thinking", read_thinking),
+    SET("include_reasoning", read_tri, show_thinking),
+    DO("response_format", read_format),
+    SET("safety_identifier", read_str, user_id),
+    SET("user", read_str, user_id),
+    SET("end_user", read_str, user_id),
+    SET("service_tier", read_str, service_tier),
+    SET("prompt_cache_key", read_str, cache_key),
+    SET("store", read_tri, store),
+    OBJECT("metadata", metadata),
+    DO("modalities", read_modalities),
+    OBJECT("audio", audio),
+    OBJECT("prediction", prediction),
+    OBJECT("moderation", moderation),
+    OBJECT("web_search_options", web_search),
+    DO("stream", read_stream),
+    DO("stream_options", read_stream_options),
+    /* the gateway's own */
+    DO("provider", NULL),
+    DO("parameters", NULL),
+    DO("tags", NULL),
+    DO("tag", NULL)
+};
+
+#define FIELDS ((int) (sizeof(fields) / sizeof(*fields)))
+
+static int field_of(const llmux_json_t *name)
+{
+    int i;
+
+    for (i = 0; i < FIELDS; i++) {
+        if (llmux_json_is(name, fields[i].name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* A name is ours; an object by that name is OpenRouter's way to choose. */
+static int is_ours(int i, const llmux_json_t *v)
+{
+    return i >= 0 && (fields[i].read
+                      || strcmp(fields[i].name, "provider")
+                      || llmux_json_kind(v) != LLMUX_JSON_OBJECT);
+}
+
+/* Sorts the members into the table's order; unknown ones become extras. */
+static void sort_members(llmux_reader_t *r, const llmux_json_t *body,
+                         const llmux_json_t **found)
+{
+    const llmux_json_t *m, *v;
+    int i;
+
+    for (m = llmux_json_first(body); m; m = llmux_json_next_member(body, m)) {
+        v = llmux_json_value(m);
+        v = llmux_json_kind(v) == LLMUX_JSON_NULL ? NULL : v;
+        i = field_of(m);
+        if (is_ours(i, v)) {
+            found[i] = v;
+        }
+        else if (v) {
+            add_extra(r, llmux_json_str(r->pool, m), v);
+        }
+    }
+}
+
+const llmux_error_t *llmux_openai_read(llmux_chat_t *chat,
+                                       const llmux_json_t *body)
+{
+    llmux_reader_t r = { chat, chat->pool, NULL };
+    const llmux_json_t *found[FIELDS] = { NULL };
+    llmux_at_t root = llmux_at(NULL, NULL), at;
+    int i;
+
+    if (!llmux_reader_expect(&r, &root, body, LLMUX_JSON_OBJECT)) {
+        return r.err;
+    }
+    if (llmux_json_count(body) > LLMUX_MEMBERS_MAX) {
+        llmux_reader_fail(&r, &root, "expected at most %d members, found %d",
+                          LLMUX_MEMBERS_MAX, llmux_json_count(body));
+        return r.err;
+    }
+    sort_members(&r, body, found);
+    llmux_reader_need(&r, &root, body, "messages", LLMUX_JSON_ARRAY);
+    for (i = 0; i < FIELDS && !r.err; i++) {
+        if (found[i] && fields[i].read) {
+            at = llmux_at(&root, fields[i].name);
+            fields[i].read(&r, &at, found[i], &fields[i]);
+        }
+    }
+    return r.err;
+}

@@ -1,0 +1,328 @@
+/* stream.c - a provider's bytes, cut anywhere, become events of an answer. */
+
+#include <string.h>
+
+#include "llmux/dialect.h"
+
+/* ---- decoders -------------------------------------------------------- */
+
+void llmux_decoder_init(llmux_decoder_t *d, apr_pool_t *p,
+                        const llmux_env_t *env, llmux_emit_fn emit,
+                        void *baton)
+{
+    d->pool = p;
+    apr_pool_create(&d->scratch, p);
+    d->env = env;
+    d->emit = emit;
+    d->baton = baton;
+    d->started = 0;
+    d->ended = 0;
+}
+
+/* Whoever reads events relies on a START before anything of the answer, so
+ * a decoder that forgot it gets an empty one. */
+static void start(llmux_decoder_t *d)
+{
+    static const llmux_event_t ev = { .kind = LLMUX_EV_START };
+
+    d->started = 1;
+    d->emit(d->baton, &ev);
+}
+
+void llmux_decoder_emit(llmux_decoder_t *d, const llmux_event_t *ev)
+{
+    if (d->ended || (ev->kind == LLMUX_EV_START && d->started)) {
+        return;
+    }
+    switch (ev->kind) {
+    case LLMUX_EV_START:
+        d->started = 1;
+        break;
+    case LLMUX_EV_PING:
+        break;
+    case LLMUX_EV_ERROR:
+        d->ended = 1;
+        break;
+    default:
+        if (!d->started) {
+            start(d);
+        }
+        d->ended = ev->kind == LLMUX_EV_END;
+    }
+    d->emit(d->baton, ev);
+}
+
+void llmux_decoder_fail(llmux_decoder_t *d, llmux_error_e kind,
+                        const char *message)
+{
+    llmux_event_t ev = { .kind = LLMUX_EV_ERROR };
+
+    if (!d->ended) {
+        ev.error = llmux_error(d->pool, kind, NULL, "%s", message);
+        llmux_decoder_emit(d, &ev);
+    }
+}
+
+/* ---- streams --------------------------------------------------------- */
+
+/* What the bytes turned out to be. */
+typedef enum {
+    SEEK,       /* streamed, nothing but white space so far */
+    EVENTS,     /* streamed, an event stream */
+    BARE,       /* streamed, but a JSON document came instead */
+    WHOLE       /* one JSON document, as asked for */
+} shape_e;
+
+struct llmux_stream_t {
+    llmux_decoder_t *decoder;
+    llmux_json_parser_t *parser;
+    llmux_sse_t *sse;           /* streamed */
+    llmux_buf_t *body;          /* of WHOLE and BARE */
+    llmux_frame_fn frame;
+    void *baton;
+    shape_e shape;
+    int closing;                /* end() was called */
+};
+
+static void bad_upstream(llmux_stream_t *s, const char *message)
+{
+    llmux_decoder_fail(s->decoder, LLMUX_ERR_BAD_UPSTREAM, message);
+}
+
+static const llmux_json_t *parse(llmux_stream_t *s, llmux_slice_t text)
+{
+    const llmux_json_t *v;
+
+    apr_pool_clear(s->decoder->scratch);
+    v = llmux_json_parse_again(s->parser, text, 0, NULL);
+    if (!v) {
+        /* The last event of a stream that broke off is cut short. */
+        bad_upstream(s, s->closing && s->shape == EVENTS
+                     ? "The provider's answer was truncated."
+                     : "The provider's answer is not valid JSON.");
+    }
+    return v;
+}
+
+/** @return 0 if it was no JSON */
+static int payload(llmux_stream_t *s, llmux_slice_t name, llmux_slice_t text)
+{
+    const llmux_json_t *v = parse(s, text);
+
+    if (v) {
+        s->decoder->payload(s->decoder, name, v);
+    }
+    return v != NULL;
+}
+
+static void ping(llmux_stream_t *s)
+{
+    static const llmux_event_t ev = { .kind = LLMUX_EV_PING };
+
+    llmux_decoder_emit(s->decoder, &ev);
+}
+
+static llmux_slice_t from(llmux_slice_t s, apr_size_t n)
+{
+    s.data += n;
+    s.len -= n;
+    return s;
+}
+
+/* A JSON document that stands among events without `data:`, which is how
+ * some servers report that they failed midway. Absent if there is none. */
+static llmux_slice_t bare_document(llmux_slice_t raw)
+{
+    static const llmux_slice_t none = { NULL, 0 };
+    apr_size_t i = 0;
+
+    while (i < raw.len && raw.data[i] != '{') {
+        if (raw.data[i] == ':') {
+            while (i < raw.len && raw.data[i] != '\n' && raw.data[i] != '\r') {
+                i++;
+            }
+        }
+        else if (raw.data[i] == ' ' || raw.data[i] == '\t'
+                 || raw.data[i] == '\n' || raw.data[i] == '\r') {
+            i++;
+        }
+        else {
+            return none;
+        }
+    }
+    return i < raw.len ? from(raw, i) : none;
+}
+
+static int no_data(llmux_stream_t *s, const llmux_sse_event_t *ev)
+{
+    llmux_slice_t document = bare_document(ev->raw);
+
+    if (document.data) {
+        return payload(s, ev->name, document);
+    }
+    if (memchr(ev->raw.data, ':', ev->raw.len)) {
+        ping(s);        /* a comment, not only blank lines */
+    }
+    return 1;
+}
+
+/** @return 0 if it was no JSON */
+static int dispatch(llmux_stream_t *s, const llmux_sse_event_t *ev, int done)
+{
+    if (done) {
+        if (s->decoder->sentinel) {
+            s->decoder->sentinel(s->decoder);
+        }
+        return 1;
+    }
+    if (!ev->data.data) {
+        return no_data(s, ev);
+    }
+    if (llmux_slice_blank(ev->data)) {
+        ping(s);
+        return 1;
+    }
+    return payload(s, ev->name, ev->data);
+}
+
+/* Broken JSON is not passed on: the relay ends with an ERROR instead. */
+static int on_event(void *baton, const llmux_sse_event_t *ev)
+{
+    llmux_stream_t *s = baton;
+    int done = llmux_slice_starts(ev->data, "[DONE]");
+
+    if (s->decoder->ended) {
+        return 0;
+    }
+    if (dispatch(s, ev, done) && s->frame) {
+        s->frame(s->baton, ev->raw, done, !ev->data.data);
+    }
+    return !s->decoder->ended;
+}
+
+llmux_stream_t *llmux_stream_open(apr_pool_t *p, const llmux_env_t *env,
+                                  const llmux_dialect_t *dialect,
+                                  int streamed, llmux_emit_fn emit,
+                                  llmux_frame_fn frame, void *baton)
+{
+    llmux_stream_t *s = apr_pcalloc(p, sizeof(*s));
+
+    s->decoder = dialect->decoder(p, env, emit, baton);
+    s->parser = llmux_json_parser_create(p);
+    s->body = llmux_buf_create(p, LLMUX_ANSWER_MAX);
+    s->frame = frame;
+    s->baton = baton;
+    s->shape = streamed ? SEEK : WHOLE;
+    if (streamed) {
+        s->sse = llmux_sse_create(p, LLMUX_EVENT_MAX, on_event, s);
+    }
+    return s;
+}
+
+/* Looks at the first byte that says something: an event stream cannot begin
+ * with a brace or bracket. Bytes of a BOM and white space say nothing.
+ * @return how many bytes it looked at */
+static apr_size_t seek(llmux_stream_t *s, const char *data, apr_size_t len)
+{
+    apr_size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (data[i] == '{' || data[i] == '[') {
+            s->shape = BARE;
+            break;
+        }
+        if (!data[i] || !strchr(" \t\r\n\xef\xbb\xbf", data[i])) {
+            s->shape = EVENTS;
+            break;
+        }
+    }
+    return i;
+}
+
+/* Stopping is our own doing; what is left is an event without an end. */
+static void check(llmux_stream_t *s, apr_status_t rv)
+{
+    if (rv == APR_ENOSPC) {
+        bad_upstream(s, "An event of the provider's answer is too long.");
+    }
+}
+
+static void feed_events(llmux_stream_t *s, const char *data, apr_size_t len)
+{
+    check(s, llmux_sse_feed(s->sse, data, len));
+}
+
+static void feed_body(llmux_stream_t *s, const char *data, apr_size_t len)
+{
+    llmux_buf_add(s->body, data, len);
+    if (s->body->failed) {
+        bad_upstream(s, "The provider's answer is too long.");
+    }
+}
+
+void llmux_stream_feed(llmux_stream_t *s, const char *data, apr_size_t len)
+{
+    apr_size_t n;
+
+    if (s->shape == SEEK) {
+        n = seek(s, data, len);
+        feed_events(s, data, n);
+        data += n;
+        len -= n;
+    }
+    if (!len || s->decoder->ended || s->closing) {
+        return;
+    }
+    if (s->shape == EVENTS) {
+        feed_events(s, data, len);
+    }
+    else {
+        feed_body(s, data, len);
+    }
+}
+
+/* A server that answers a streamed request with one document, be it an error
+ * or the whole answer, is understood too. */
+static void end_body(llmux_stream_t *s)
+{
+    const llmux_json_t *v = parse(s, llmux_buf_slice(s->body));
+
+    if (v) {
+        s->decoder->whole(s->decoder, v);
+    }
+}
+
+void llmux_stream_end(llmux_stream_t *s)
+{
+    if (s->closing || s->decoder->ended) {
+        return;
+    }
+    s->closing = 1;
+    if (s->shape == WHOLE || s->shape == BARE) {
+        end_body(s);
+    }
+    else {
+        check(s, llmux_sse_end(s->sse));
+    }
+    if (!s->decoder->ended) {
+        apr_pool_clear(s->decoder->scratch);
+        s->decoder->finish(s->decoder);
+    }
+    bad_upstream(s, "The provider's answer was truncated.");
+}
+
+int llmux_stream_ended(const llmux_stream_t *s)
+{
+    return s->decoder->ended;
+}
+
+int llmux_stream_at_border(const llmux_stream_t *s)
+{
+    return s->sse && s->shape != BARE ? llmux_sse_at_border(s->sse)
+                                      : !s->body->len;
+}
+
+llmux_slice_t llmux_stream_body(const llmux_stream_t *s)
+{
+    return llmux_buf_slice(s->body);
+}

@@ -1,0 +1,179 @@
+/* ask.c - attempts, one after the other, until one has spoken. */
+
+#include <apr_strings.h>
+
+#include "exchange.h"
+
+static void wait_anew(llmux_wait_t *wait)
+{
+    wait->count = 0;
+    wait->deadline = 0;
+}
+
+/* ---- while nothing comes --------------------------------------------- */
+
+/* A stream that is silent gets a comment now and then; so does one that has
+ * not begun, for a model may think for minutes.
+ * @return 0: the client is gone */
+static int keep_alive(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    apr_time_t due = x->last_write + x->settings->heartbeat;
+
+    if (!x->record.streamed) {
+        return 1;
+    }
+    if (due <= llmux_now(x->env)) {
+        if (!reply_heartbeat(x)) {
+            return 0;
+        }
+        due = x->last_write + x->settings->heartbeat;
+    }
+    llmux_wait_until(wait, due);
+    return 1;
+}
+
+static go_e rest(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    x->gone = !keep_alive(x, wait);
+    return x->gone ? GO_FAIL : GO_WAIT;
+}
+
+/* ---- the next attempt ------------------------------------------------ */
+
+static const llmux_error_t *nobody(llmux_exchange_t *x)
+{
+    llmux_error_t *err = llmux_error(x->pool, LLMUX_ERR_OVERLOADED, NULL,
+                                     "No deployment of '%.256s' can be asked "
+                                     "now.", x->record.model);
+
+    err->final = 1;
+    return err;
+}
+
+static void note_pick(llmux_exchange_t *x)
+{
+    const llmux_deployment_t *d = x->pick.deployment;
+
+    x->record.provider = d->provider->name;
+    x->record.upstream_model = d->model;
+    x->record.deployment = d->id;
+    x->record.series = d->series;
+    x->record.upstream_status = 0;
+    x->record.upstream_id = NULL;
+}
+
+/* Picks a deployment and opens an attempt with it, passing over those that
+ * cannot do what the request wants. */
+static go_e begin(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    while (!x->attempt) {
+        const llmux_error_t *err;
+
+        if (!x->pick.deployment && !llmux_plan_next(x->plan, &x->pick)) {
+            x->error = x->error ? x->error : nobody(x);
+            return GO_FAIL;
+        }
+        if (x->pick.not_before > llmux_now(x->env)) {
+            wait_anew(wait);
+            llmux_wait_until(wait, x->pick.not_before);
+            return rest(x, wait);
+        }
+        note_pick(x);
+        err = attempt_open(x, &x->attempt);
+        if (err) {
+            x->error = err;
+            llmux_plan_failed(x->plan, LLMUX_FAILED_TARGET, -1);
+        }
+        x->pick.deployment = NULL;
+        wait_anew(wait);
+    }
+    return GO_ON;
+}
+
+/* ---- how it went ----------------------------------------------------- */
+
+/* An operator must act when an account is refused; the rest passes. */
+static void tell(llmux_exchange_t *x, const attempt_t *a)
+{
+    int refused = a->failed == LLMUX_FAILED_KEY
+        || a->failed == LLMUX_FAILED_QUOTA || a->failed == LLMUX_FAILED_MODEL;
+
+    if (a->failed == LLMUX_FAILED_REQUEST) {
+        llmux_log(x->env, LLMUX_LOG_DEBUG, 20, 0,
+                  "%s refused the request (status %d)",
+                  a->deployment->provider->name, x->record.upstream_status);
+        return;
+    }
+    llmux_log(x->env, refused ? LLMUX_LOG_ERR : LLMUX_LOG_WARNING, 21, 0,
+              "attempt %d with %s (model %s) failed: %s%s", x->record.attempts,
+              a->deployment->provider->name, a->deployment->model,
+              a->failed == LLMUX_FAILED_KEY
+                  ? "it refused our credentials" : a->error->message,
+              x->content_sent ? "; the answer had begun" : "");
+}
+
+/* Once our own attempts are used up, those of the client's SDK would only
+ * multiply them. */
+static const llmux_error_t *last_word(llmux_exchange_t *x,
+                                      const llmux_error_t *err)
+{
+    llmux_error_t *last = apr_pmemdup(x->pool, err, sizeof(*err));
+
+    last->final = 1;
+    return last;
+}
+
+/* @return whether another attempt may be made */
+static int fail_attempt(llmux_exchange_t *x)
+{
+    attempt_t *a = x->attempt;
+
+    tell(x, a);
+    llmux_meter_attempt(x->service->state, a->deployment->series, 1,
+                        a->error->kind);
+    llmux_plan_failed(x->plan, a->failed, a->error->retry_after);
+    x->error = last_word(x, a->error);
+    if (x->content_sent) {
+        return 0;
+    }
+    llmux_buf_reset(x->out);
+    attempt_close(a);
+    apr_pool_destroy(a->pool);
+    x->attempt = NULL;
+    return 1;
+}
+
+static go_e finish(llmux_exchange_t *x)
+{
+    llmux_meter_attempt(x->service->state, x->attempt->deployment->series, 0,
+                        LLMUX_ERR_INTERNAL);
+    attempt_close(x->attempt);
+    reply_end(x);
+    return GO_ON;
+}
+
+go_e step_ask(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    for (;;) {
+        llmux_step_e step;
+        go_e go = begin(x, wait);
+
+        if (go != GO_ON) {
+            return go;
+        }
+        step = attempt_step(x->attempt, wait);
+        if (!reply_flush(x)) {
+            x->gone = 1;
+            return GO_FAIL;
+        }
+        if (step == LLMUX_STEP_AGAIN) {
+            return rest(x, wait);
+        }
+        if (!x->attempt->error) {
+            return finish(x);
+        }
+        if (!fail_attempt(x)) {
+            return GO_FAIL;
+        }
+    }
+}

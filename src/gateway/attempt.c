@@ -1,0 +1,328 @@
+/* attempt.c - one try with one deployment: its request, and what came. */
+
+#include <string.h>
+#include <strings.h>
+
+#include <apr_strings.h>
+
+#include "exchange.h"
+
+/* How long the end of the HTTP message may trail behind the end of the
+ * answer, so that the connection can be kept. */
+#define TAIL_MAX apr_time_from_msec(250)
+
+/* ---- the request ----------------------------------------------------- */
+
+/* The request as a tree of the core's own, made once, when the first
+ * provider of another dialect needs it. */
+static const llmux_error_t *read_chat(llmux_exchange_t *x)
+{
+    const llmux_json_t *body;
+    const llmux_error_t *err;
+    llmux_chat_t *chat;
+
+    if (x->chat) {
+        return NULL;
+    }
+    body = llmux_json_parse(x->pool, x->text, 0, NULL);
+    chat = llmux_chat_create(x->pool);
+    err = llmux_dialect_openai.read(chat, body);
+    if (!err) {
+        x->chat = chat;
+    }
+    return err;
+}
+
+static const llmux_error_t *translate(attempt_t *a, llmux_buf_t *out)
+{
+    const llmux_dialect_t *dialect = a->deployment->provider->kind->dialect;
+    const llmux_error_t *err = read_chat(a->x);
+
+    if (!err) {
+        err = dialect->write(out, a->x->chat, &a->target, a->warnings,
+                             a->pool);
+    }
+    if (!err) {
+        err = llmux_warnings_refusal(a->x->pool, a->warnings,
+                                     a->target.name);
+    }
+    return err;
+}
+
+static const llmux_error_t *write_body(attempt_t *a, llmux_buf_t *out)
+{
+    const llmux_error_t *err = NULL;
+
+    if (a->same) {
+        llmux_openai_edit(out, &a->x->head, a->x->text, &a->target);
+    }
+    else {
+        err = translate(a, out);
+    }
+    if (!err && out->failed) {
+        err = llmux_error(a->x->pool, LLMUX_ERR_TOO_LARGE, NULL,
+                          "The request is too large for %s.",
+                          a->target.name);
+    }
+    return err;
+}
+
+static llmux_request_t *sign(attempt_t *a, const llmux_buf_t *body)
+{
+    llmux_exchange_t *x = a->x;
+    const llmux_outgoing_t out = {
+        .streamed = x->record.streamed,
+        .body = llmux_buf_slice(body),
+        .request_id = x->record.request_id,
+        .client_headers = x->in->headers,
+        .same_dialect = a->same,
+    };
+
+    return llmux_provider_request(a->pool, a->deployment, &out);
+}
+
+/* ---- the response ---------------------------------------------------- */
+
+static int is_stream(const llmux_response_t *r)
+{
+    return !strncasecmp(r->content_type, "text/event-stream", 17);
+}
+
+/* Bytes pass as they are when both sides speak one dialect in one mode, and
+ * nothing is wanted that the provider did not put into them. */
+static int may_relay(const attempt_t *a, int streamed)
+{
+    const llmux_exchange_t *x = a->x;
+    int own_usage = streamed && x->head.include_usage
+        && !(a->target.can & LLMUX_CAN_STREAM_USAGE);
+
+    return a->same && streamed == x->record.streamed && !own_usage
+        && x->settings->response_model == LLMUX_MODEL_UPSTREAM;
+}
+
+static void expect_answer(attempt_t *a)
+{
+    llmux_exchange_t *x = a->x;
+    int streamed = is_stream(a->head);
+    llmux_encode_t how = answer_how(x);
+
+    a->relay = may_relay(a, streamed);
+    a->stream = llmux_stream_open(a->pool, x->env,
+                                  a->deployment->provider->kind->dialect,
+                                  streamed, answer_event,
+                                  a->relay && streamed ? answer_frame : NULL,
+                                  a);
+    if (!a->relay) {
+        a->encoder = llmux_dialect_openai.encoder(a->pool, &how);
+    }
+}
+
+static void on_head(void *baton, const llmux_response_t *r)
+{
+    attempt_t *a = baton;
+    llmux_exchange_t *x = a->x;
+    apr_table_t *seen = apr_table_make(a->pool, 4);
+    const char *id;
+
+    a->head = r;
+    x->record.upstream_status = r->status;
+    llmux_provider_headers_down(seen, r, a->deployment->provider, a->same);
+    id = apr_table_get(seen, "x-upstream-request-id");
+    x->record.upstream_id = id ? apr_pstrndup(x->pool, id,
+                                              LLMUX_REQUEST_ID_MAX) : NULL;
+    if (r->status >= 200 && r->status < 300) {
+        expect_answer(a);
+    }
+    else {
+        a->refusal = llmux_buf_create(a->pool, LLMUX_ERROR_BODY_MAX);
+    }
+}
+
+static void on_body(void *baton, const char *data, apr_size_t len)
+{
+    attempt_t *a = baton;
+
+    if (a->stream) {
+        llmux_stream_feed(a->stream, data, len);
+    }
+    else if (a->refusal) {
+        apr_size_t room = LLMUX_ERROR_BODY_MAX - a->refusal->len;
+
+        llmux_buf_add(a->refusal, data, len < room ? len : room);
+    }
+}
+
+const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
+{
+    const llmux_deployment_t *d = x->pick.deployment;
+    const llmux_usage_t nothing = LLMUX_USAGE_NONE;
+    llmux_receiver_t *to;
+    llmux_buf_t *body;
+    const llmux_error_t *err;
+    apr_pool_t *pool;
+    attempt_t *a;
+
+    apr_pool_create(&pool, x->pool);
+    apr_pool_tag(pool, "llmux_attempt");
+    a = apr_pcalloc(pool, sizeof(*a));
+    a->x = x;
+    a->pool = pool;
+    a->deployment = d;
+    a->target = llmux_deployment_target(d);
+    a->same = d->provider->kind->dialect == &llmux_dialect_openai;
+    a->usage = nothing;
+    a->warnings = llmux_warnings_create(
+        pool, x->settings->unsupported == LLMUX_UNSUPPORTED_REFUSE);
+    body = llmux_buf_create(pool, 2 * (apr_size_t)x->settings->max_body);
+    err = write_body(a, body);
+    if (err) {
+        apr_pool_destroy(pool);
+        return err;
+    }
+    if (!x->out) {
+        x->out = llmux_buf_create(x->pool, LLMUX_ANSWER_MAX);
+    }
+    to = apr_pcalloc(pool, sizeof(*to));
+    to->head = on_head;
+    to->body = on_body;
+    to->baton = a;
+    x->record.asked = llmux_now(x->env);
+    x->record.attempts++;
+    a->wire = llmux_transport_for(d->provider->base_url)->open(
+        pool, x->env, sign(a, body), to);
+    *attempt = a;
+    return NULL;
+}
+
+/* ---- how it went ----------------------------------------------------- */
+
+static void failed(attempt_t *a, llmux_error_e kind, const char *what)
+{
+    a->failed = LLMUX_FAILED_PROVIDER;
+    a->error = llmux_error(a->x->pool, kind, NULL, "%s: %s.",
+                           a->deployment->provider->name, what);
+}
+
+static void wire_failed(attempt_t *a)
+{
+    llmux_fail_e f = a->wire->failure;
+    int timeout = f == LLMUX_FAIL_CONNECT_TIMEOUT
+        || f == LLMUX_FAIL_FIRST_BYTE_TIMEOUT
+        || f == LLMUX_FAIL_SILENCE_TIMEOUT || f == LLMUX_FAIL_TOTAL_TIMEOUT;
+
+    llmux_log(a->x->env, LLMUX_LOG_DEBUG, 30, 0, "%s: %s (%s)",
+              a->deployment->provider->name, llmux_fail_name(f),
+              a->wire->detail);
+    failed(a, timeout ? LLMUX_ERR_TIMEOUT : LLMUX_ERR_BAD_UPSTREAM,
+           llmux_fail_name(f));
+}
+
+/* The header wins over what the body says, milliseconds over seconds. */
+static void read_retry_after(attempt_t *a, llmux_error_t *err)
+{
+    const char *ms = llmux_response_header(a->head, "retry-after-ms");
+    const char *s = llmux_response_header(a->head, "retry-after");
+    apr_interval_time_t t = -1;
+
+    if (ms) {
+        t = llmux_retry_after_parse(ms, llmux_now(a->x->env));
+        t = t > 0 ? t / 1000 : t;
+    }
+    if (t < 0 && s) {
+        t = llmux_retry_after_parse(s, llmux_now(a->x->env));
+    }
+    if (t >= 0) {
+        err->retry_after = t;
+    }
+}
+
+/* What a provider says of our credentials quotes them: the client learns
+ * that the gateway is refused, and no more. */
+static llmux_error_t *shield(attempt_t *a, llmux_error_t *err)
+{
+    if (err->kind != LLMUX_ERR_AUTH && err->kind != LLMUX_ERR_PERMISSION) {
+        return err;
+    }
+    return llmux_error(a->x->pool, LLMUX_ERR_BAD_UPSTREAM, NULL,
+                       "The provider refused the gateway's credentials. The "
+                       "gateway's operator must look into it.");
+}
+
+static void refused(attempt_t *a)
+{
+    const llmux_dialect_t *dialect = a->deployment->provider->kind->dialect;
+    llmux_slice_t text = llmux_buf_slice(a->refusal);
+    const llmux_json_t *body = llmux_json_parse(a->pool, text, 0, NULL);
+    llmux_error_t *err = dialect->error_read(a->x->pool, a->head->status,
+                                             body);
+
+    read_retry_after(a, err);
+    a->failed = llmux_failed_class(err);
+    a->error = shield(a, err);
+}
+
+/* An error inside a 200: the events brought it, see answer.c. */
+static void classify(attempt_t *a)
+{
+    llmux_error_t *err = apr_pmemdup(a->x->pool, a->error, sizeof(*err));
+
+    a->failed = llmux_failed_class(err);
+    a->error = shield(a, err);
+}
+
+static void conclude(attempt_t *a, llmux_step_e step)
+{
+    if (a->refusal) {
+        refused(a);
+    }
+    else if (step == LLMUX_STEP_FAILED && !a->error) {
+        wire_failed(a);
+    }
+    else if (!a->stream) {
+        failed(a, LLMUX_ERR_BAD_UPSTREAM, "no response");
+    }
+    else if (!a->error && !a->ended_at) {
+        llmux_stream_end(a->stream);
+        if (!a->error && !a->ended_at) {
+            failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was cut off");
+        }
+    }
+    if (a->error && a->stream && step != LLMUX_STEP_FAILED) {
+        classify(a);
+    }
+    if (!a->error && a->x->out->failed) {
+        failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was too large");
+    }
+}
+
+llmux_step_e attempt_step(attempt_t *a, llmux_wait_t *wait)
+{
+    llmux_step_e step;
+
+    if (!a->wire) {
+        failed(a, LLMUX_ERR_INTERNAL, "out of memory");
+        return LLMUX_STEP_FAILED;
+    }
+    step = a->wire->transport->step(a->wire, wait);
+    if (step == LLMUX_STEP_AGAIN && a->error) {
+        step = LLMUX_STEP_DONE;     /* nothing more is wanted of it */
+    }
+    if (step == LLMUX_STEP_AGAIN && a->ended_at) {
+        if (llmux_now(a->x->env) >= a->ended_at + TAIL_MAX) {
+            return LLMUX_STEP_DONE;
+        }
+        llmux_wait_until(wait, a->ended_at + TAIL_MAX);
+    }
+    if (step != LLMUX_STEP_AGAIN && !a->ended_at) {
+        conclude(a, step);
+    }
+    return step;
+}
+
+void attempt_close(attempt_t *a)
+{
+    if (a->wire) {
+        a->wire->transport->close(a->wire);
+        a->wire = NULL;
+    }
+}

@@ -1,0 +1,77 @@
+/* endpoint.c - which path is what, and by which methods. */
+
+#include <string.h>
+
+#include <apr_strings.h>
+
+#include "exchange.h"
+
+static const endpoint_t endpoints[] = {
+    { "chat",    "/v1/chat/completions", "POST",     0, NULL },
+    { "models",  "/v1/models",           "GET,HEAD", 0, page_models },
+    { "models",  "/v1/models/",          "GET,HEAD", 0, page_model },
+    { "health",  "/health",              "GET,HEAD", 1, page_health },
+    { "health",  "/health/live",         "GET,HEAD", 1, page_live },
+    { "health",  "/health/ready",        "GET,HEAD", 1, page_ready },
+    { "metrics", "/metrics",             "GET,HEAD", 0, page_metrics },
+};
+
+#define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
+
+/* What of the path is behind the endpoint's own, or NULL. */
+static const char *match(const endpoint_t *e, const char *path)
+{
+    apr_size_t n = strlen(e->path);
+
+    if (strncmp(path, e->path, n)) {
+        return NULL;
+    }
+    if (e->path[n - 1] == '/') {
+        return path[n] ? path + n : NULL;
+    }
+    return path[n] == '\0' || !strcmp(path + n, "/") ? path + n : NULL;
+}
+
+static int has_method(const char *methods, const char *method)
+{
+    apr_size_t n = strlen(method);
+    const char *at = strstr(methods, method);
+
+    return at && n && (at[n] == ',' || at[n] == '\0')
+        && (at == methods || at[-1] == ',');
+}
+
+static const llmux_error_t *wrong_method(llmux_exchange_t *x)
+{
+    const char *allow = apr_pstrcat(x->pool, x->endpoint->methods,
+                                    ",OPTIONS", NULL);
+
+    apr_table_setn(x->headers, "Allow", allow);
+    return llmux_error(x->pool, LLMUX_ERR_METHOD, NULL,
+                       "%s is not allowed for %s. Use %s.", x->in->method,
+                       x->in->path, x->endpoint->methods);
+}
+
+const llmux_error_t *find_endpoint(llmux_exchange_t *x)
+{
+    apr_size_t i;
+
+    for (i = 0; i < ENDPOINTS; i++) {
+        const char *tail = match(&endpoints[i], x->in->path);
+
+        if (tail) {
+            x->endpoint = &endpoints[i];
+            x->tail = tail;
+            x->record.endpoint = endpoints[i].name;
+            if (has_method(endpoints[i].methods, x->in->method)
+                || !strcmp(x->in->method, "OPTIONS")) {
+                return NULL;
+            }
+            return wrong_method(x);
+        }
+    }
+    return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
+                       "Unknown path %s. This gateway answers POST "
+                       "/v1/chat/completions, GET /v1/models, GET /health and "
+                       "GET /metrics.", x->in->path);
+}

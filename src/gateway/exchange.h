@@ -1,0 +1,165 @@
+/* exchange.h - what the files of this folder share: the exchange, its
+ * attempt, and the steps they are made of. */
+
+#ifndef LLMUX_EXCHANGE_H
+#define LLMUX_EXCHANGE_H
+
+#include "llmux/gateway.h"
+
+/* What a step says. */
+typedef enum {
+    GO_ON,          /* this step is finished, the next one may begin */
+    GO_WAIT,        /* call again when the wait is over */
+    GO_FAIL         /* x->error says why; the answer is an error */
+} go_e;
+
+typedef struct endpoint_t endpoint_t;
+typedef struct attempt_t attempt_t;
+
+struct llmux_exchange_t {
+    apr_pool_t *pool;
+    const llmux_env_t *env;
+    const llmux_service_t *service;
+    const llmux_settings_t *settings;
+    const llmux_ingress_t *in;
+    llmux_record_t record;
+    const endpoint_t *endpoint;
+    const char *tail;               /* path behind the endpoint's prefix */
+    int step;                       /* where drive() goes on */
+    const llmux_error_t *error;
+    llmux_identity_t who;
+
+    /* the request, understood */
+    llmux_buf_t *body;
+    llmux_json_parser_t *parser;
+    llmux_openai_head_t head;
+    llmux_slice_t text;             /* the body with `parameters` merged */
+    llmux_slice_t provider;         /* the body's own choice, or absent */
+    llmux_chat_t *chat;             /* made when a provider needs it */
+
+    /* the way to a provider */
+    const llmux_group_t *group;
+    const llmux_provider_t *only;   /* addressed directly, or NULL */
+    llmux_plan_t *plan;
+    llmux_pick_t pick;
+    attempt_t *attempt;             /* the one under way, or NULL */
+
+    /* the answer */
+    apr_table_t *headers;
+    llmux_buf_t *out;               /* not yet handed to the sink */
+    apr_time_t last_write;          /* what the heartbeat counts from */
+    int headers_sent;               /* no other status any more */
+    int content_sent;               /* no other deployment any more */
+    int settled;
+    int gone;                       /* the client left */
+};
+
+/* One try with one deployment. Its pool dies with it. */
+struct attempt_t {
+    llmux_exchange_t *x;
+    apr_pool_t *pool;
+    const llmux_deployment_t *deployment;
+    llmux_target_t target;
+    llmux_warnings_t *warnings;
+    int same;                       /* client and provider speak one dialect */
+    int relay;                      /* the provider's bytes pass as they are */
+    llmux_wire_t *wire;
+    const llmux_response_t *head;
+    llmux_stream_t *stream;         /* the body of a 2xx */
+    llmux_encoder_t *encoder;       /* unless relayed */
+    llmux_buf_t *refusal;           /* the body of anything else */
+    const llmux_error_t *error;     /* in the exchange's pool */
+    llmux_failed_e failed;
+    llmux_usage_t usage;
+    apr_time_t ended_at;            /* END was decoded; 0 = not yet */
+    int content;                    /* something worth sending was decoded */
+    int frame_usage, frame_other;   /* what the current frame was about */
+    int done_sent;                  /* [DONE] was passed on */
+};
+
+/* ---- endpoint.c ------------------------------------------------------ */
+
+/* A page is answered at once; a chat runs through the steps. */
+struct endpoint_t {
+    const char *name;
+    const char *path;       /* "/v1/models/" is a prefix: ends in a slash */
+    const char *methods;    /* "GET,HEAD" */
+    int open;               /* needs no key */
+    const llmux_error_t *(*page)(llmux_exchange_t *x);     /* NULL: chat */
+};
+
+/** Finds x->endpoint, or says 404 or 405. */
+const llmux_error_t *find_endpoint(llmux_exchange_t *x);
+
+/* ---- request.c: the steps before a provider is asked ------------------ */
+
+go_e step_identify(llmux_exchange_t *x, llmux_wait_t *wait);
+go_e step_page(llmux_exchange_t *x, llmux_wait_t *wait);
+go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait);
+go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait);
+go_e step_route(llmux_exchange_t *x, llmux_wait_t *wait);
+
+/* ---- ask.c ----------------------------------------------------------- */
+
+go_e step_ask(llmux_exchange_t *x, llmux_wait_t *wait);
+
+/* ---- attempt.c ------------------------------------------------------- */
+
+/** Writes the request for this deployment and opens the wire.
+ * @return NULL, or why it cannot be asked (nothing was sent) */
+const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt);
+
+/** Takes what has come. DONE: attempt->error tells how it went. */
+llmux_step_e attempt_step(attempt_t *a, llmux_wait_t *wait);
+
+/** Lets go of the provider; kept alive only after a complete answer. */
+void attempt_close(attempt_t *a);
+
+/* ---- answer.c: events and frames to the client's bytes ---------------- */
+
+/** The baton of both is the attempt. */
+void answer_event(void *baton, const llmux_event_t *ev);
+void answer_frame(void *baton, llmux_slice_t raw, int done, int comment);
+
+/** What the client's encoder must know. */
+llmux_encode_t answer_how(const llmux_exchange_t *x);
+
+/* ---- reply.c --------------------------------------------------------- */
+
+/** The headers that every answer has; the request id, CORS. */
+void reply_headers(llmux_exchange_t *x);
+
+/** The headers of a successful chat. */
+void reply_attempt_headers(llmux_exchange_t *x, const attempt_t *a);
+
+/** Hands on what has been encoded, if it may be. @return 0: client gone */
+int reply_flush(llmux_exchange_t *x);
+
+/** A comment for a stream that is silent. @return 0: client gone */
+int reply_heartbeat(llmux_exchange_t *x);
+
+/** The end of a chat that went well. */
+void reply_end(llmux_exchange_t *x);
+
+/** The end of anything that went wrong: x->error as a body or an event. */
+void reply_error(llmux_exchange_t *x);
+
+/** The end of a page: `bytes` live as long as the exchange. */
+void reply_page(llmux_exchange_t *x, int status, const char *type,
+                llmux_slice_t bytes);
+
+/* ---- page.c ---------------------------------------------------------- */
+
+const llmux_error_t *page_models(llmux_exchange_t *x);
+const llmux_error_t *page_model(llmux_exchange_t *x);
+const llmux_error_t *page_health(llmux_exchange_t *x);
+const llmux_error_t *page_live(llmux_exchange_t *x);
+const llmux_error_t *page_ready(llmux_exchange_t *x);
+const llmux_error_t *page_metrics(llmux_exchange_t *x);
+
+/* ---- exchange.c ------------------------------------------------------ */
+
+/** Closes the books, once: the end, the times, the counters. */
+void settle(llmux_exchange_t *x, llmux_end_e end);
+
+#endif

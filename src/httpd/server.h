@@ -1,0 +1,127 @@
+/* server.h - what the files of this folder share: configuration as it is
+ * read, a request of ours, and the hooks that mod_llmux.c lists.
+ *
+ * mod_llmux.c must not include this header: AP_DECLARE_MODULE already says
+ * what APLOG_USE_MODULE says here. It includes hooks.h. */
+
+#ifndef LLMUX_SERVER_H
+#define LLMUX_SERVER_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include "llmux/gateway.h"
+#include "hooks.h"
+
+extern module AP_MODULE_DECLARE_DATA llmux_module;
+APLOG_USE_MODULE(llmux);
+
+/* ---- configuration as it is read -------------------------------------- */
+
+/* A location's settings, unset where it says nothing. */
+typedef struct dir_conf_t {
+    llmux_settings_t settings;
+    const char *mount;          /* the location's path, or NULL */
+} dir_conf_t;
+
+/* <LLMuxProvider>, with where it stands for messages. */
+typedef struct provider_section_t {
+    llmux_provider_t provider;
+    const char *kind_name;      /* LLMuxType, or NULL */
+    unsigned int can, cannot;   /* LLMuxAbility */
+    const ap_directive_t *at;
+} provider_section_t;
+
+/* One LLMuxDeployment line. */
+typedef struct deployment_line_t {
+    const char *provider, *model;
+    int weight;
+    apr_array_header_t *tags;
+    const ap_directive_t *at;
+} deployment_line_t;
+
+/* <LLMuxModel> */
+typedef struct model_section_t {
+    const char *name;
+    apr_array_header_t *deployments;    /* deployment_line_t */
+    apr_array_header_t *fallbacks;      /* const char * */
+    const ap_directive_t *at;
+} model_section_t;
+
+/* A server's own sections and, after merging, those it inherits. */
+typedef struct server_conf_t {
+    apr_array_header_t *providers;      /* provider_section_t * */
+    apr_array_header_t *models;         /* model_section_t * */
+    const llmux_secret_t *master_key;
+    int no_key_meant;                   /* LLMuxMasterKey off */
+    apr_int64_t shared_memory;          /* 0 = unset */
+    provider_section_t *provider;       /* section being read, or NULL */
+    model_section_t *model;             /* likewise */
+    llmux_service_t *service;           /* made by check_config */
+} server_conf_t;
+
+server_conf_t *server_conf(const server_rec *s);
+
+/* values.c: one reader for each kind of value in settings.def */
+typedef struct setting_t {
+    const char *name;
+    enum { KIND_WORD, KIND_SIZE, KIND_TIME, KIND_COUNT, KIND_LIST } kind;
+    apr_size_t offset;
+    const char *dflt;
+    apr_int64_t low, high;
+    const char *words;
+} setting_t;
+
+#define SETTING_UNSET APR_INT64_MIN
+
+/** The row of a REQUEST or an ACCOUNT directive. */
+const setting_t *request_setting(const char *name);
+const setting_t *account_setting(const char *name);
+
+/** Reads the words into the struct. @return a sentence on a mistake */
+const char *setting_read(apr_pool_t *p, const setting_t *row, void *base,
+                         int argc, char *const argv[]);
+
+/** Every member unset, or every member at its default. */
+void settings_unset(llmux_settings_t *s);
+void settings_merge(llmux_settings_t *to, const llmux_settings_t *base,
+                    const llmux_settings_t *add);
+void settings_default(llmux_settings_t *s, apr_pool_t *p);
+void account_default(llmux_provider_t *pr, apr_pool_t *p);
+
+/* resolve.c: sections become a service; mistakes are logged with their file
+ * and line. @return NULL after a mistake */
+llmux_service_t *service_resolve(apr_pool_t *p, server_rec *s,
+                                 const server_conf_t *conf);
+
+/* ---- a request of ours ------------------------------------------------ */
+
+typedef struct llmux_request_ctx_t {
+    request_rec *r;
+    int ours;                   /* marked in translate_name */
+    int answering;              /* the body is ours, also that of an error */
+    const char *query_key;      /* cut from the URL */
+    llmux_exchange_t *exchange;
+    llmux_env_t env;
+} request_ctx_t;
+
+/** The request's context, made when there is none. */
+request_ctx_t *request_ctx(request_rec *r);
+
+/** The same, or NULL when there is none. */
+request_ctx_t *request_ctx_if_any(request_rec *r);
+
+/* source.c, sink.c, wait.c */
+llmux_source_t *source_create(request_rec *r);
+llmux_sink_t *sink_create(request_rec *r);
+
+/** Waits in this worker. @return 0: the client is gone */
+int wait_in_worker(request_rec *r, llmux_wait_t *wait);
+
+/** The client's descriptor, or -1 where it has none of its own (HTTP/2). */
+int client_fd(const request_rec *r);
+
+#endif

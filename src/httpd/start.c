@@ -1,0 +1,164 @@
+/* start.c - from a configuration to children that serve it. */
+
+#include "server.h"
+
+#include <ap_listen.h>
+#include <apr_strings.h>
+#include <http_core.h>
+
+#define STATE_DEFAULT (32 << 20)
+#define STATE_KEY     "llmux_state"
+
+int llmux_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    llmux_register_log(pconf);
+    return OK;
+}
+
+/* ---- check_config: runs under `apachectl -t` too ----------------------- */
+
+static int is_used(const server_conf_t *conf)
+{
+    return conf->providers->nelts || conf->models->nelts;
+}
+
+static int is_loopback(const apr_sockaddr_t *sa)
+{
+    char ip[64];
+
+    if (apr_sockaddr_ip_getbuf(ip, sizeof(ip), (apr_sockaddr_t *)sa)
+        != APR_SUCCESS) {
+        return 0;
+    }
+    return !strncmp(ip, "127.", 4) || !strcmp(ip, "::1")
+        || !strncmp(ip, "::ffff:127.", 11);
+}
+
+static const char *open_listener(apr_pool_t *p)
+{
+    ap_listen_rec *l;
+
+    for (l = ap_listeners; l; l = l->next) {
+        if (l->bind_addr && !is_loopback(l->bind_addr)) {
+            return apr_psprintf(p, "port %d", l->bind_addr->port);
+        }
+    }
+    return NULL;
+}
+
+/* Whoever reaches the port would spend the operator's money. */
+static int check_guard(apr_pool_t *ptemp, server_rec *s,
+                       const server_conf_t *conf)
+{
+    const char *where = open_listener(ptemp);
+
+    if (conf->master_key || conf->no_key_meant || !is_used(conf) || !where) {
+        return OK;
+    }
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
+                 "LX0102: there is no LLMuxMasterKey, and %s is not "
+                 "loopback: anybody could use your provider accounts. Set "
+                 "LLMuxMasterKey, or say 'LLMuxMasterKey off' when the "
+                 "server's own Require guards it.", where);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int llmux_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                       server_rec *main_server)
+{
+    int rc = OK;
+    server_rec *s;
+
+    for (s = main_server; s; s = s->next) {
+        server_conf_t *conf = server_conf(s);
+
+        conf->service = service_resolve(pconf, s, conf);
+        if (!conf->service
+            || check_guard(ptemp, s, conf) != OK) {
+            rc = HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    return rc;
+}
+
+/* ---- post_config ----------------------------------------------------- */
+
+/* The segment outlives configurations, so the pointer to it must too: the
+ * statics of this module do not. */
+static llmux_state_t *map_state(server_rec *s, apr_int64_t size)
+{
+    llmux_state_t **kept = ap_retained_data_get(STATE_KEY);
+
+    if (!kept) {
+        kept = ap_retained_data_create(STATE_KEY, sizeof(*kept));
+    }
+    if (!*kept) {
+        *kept = llmux_state_map((apr_size_t)(size ? size : STATE_DEFAULT));
+    }
+    if (!*kept) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, errno, s,
+                     "LX0103: cannot map %" APR_INT64_T_FMT " bytes of shared "
+                     "memory (LLMuxSharedMemory)", size);
+    }
+    return *kept;
+}
+
+static void give_rows(apr_pool_t *ptemp, server_rec *s,
+                      const llmux_service_t *service)
+{
+    int i, k, full = 0;
+
+    for (i = 0; i < service->groups->nelts; i++) {
+        const llmux_group_t *g = APR_ARRAY_IDX(service->groups, i,
+                                               llmux_group_t *);
+
+        for (k = 0; k < g->deployments->nelts; k++) {
+            llmux_deployment_t *d = APR_ARRAY_IDX(g->deployments, k,
+                                                  llmux_deployment_t *);
+            const char *key = llmux_state_key(ptemp, g->name, d->id);
+
+            d->series = llmux_state_row(service->state, key);
+            full += d->series < 0;
+        }
+    }
+    if (full) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                     "LX0104: %d deployments are not counted: the shared "
+                     "memory is full. Raise LLMuxSharedMemory and restart "
+                     "the server.", full);
+    }
+}
+
+int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                      server_rec *main_server)
+{
+    llmux_state_t *state;
+    server_rec *s;
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    state = map_state(main_server, server_conf(main_server)->shared_memory);
+    if (!state || llmux_transport_process_init() != APR_SUCCESS) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    for (s = main_server; s; s = s->next) {
+        llmux_service_t *service = server_conf(s)->service;
+
+        service->state = state;
+        service->created = apr_time_sec(apr_time_now());
+        give_rows(ptemp, s, service);
+    }
+    return OK;
+}
+
+void llmux_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    apr_status_t rv = llmux_transport_child_init(pchild);
+
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     "LX0105: no connections to providers can be kept");
+    }
+    llmux_state_child(server_conf(s)->service->state);
+}

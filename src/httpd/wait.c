@@ -1,0 +1,106 @@
+/* wait.c - how an exchange waits: today in its worker, on the provider and
+ * on the client at the same time. */
+
+#include "server.h"
+
+#include <poll.h>
+
+#include <apr_portable.h>
+#include <http_core.h>
+
+/* How late a client's leaving may be noticed where it has no descriptor. */
+#define TICK_MS 100
+
+int client_fd(const request_rec *r)
+{
+    apr_socket_t *socket = ap_get_conn_socket(r->connection);
+    apr_os_sock_t fd = -1;
+
+    if (r->connection->master || !socket) {
+        return -1;
+    }
+    return apr_os_sock_get(&fd, socket) == APR_SUCCESS ? fd : -1;
+}
+
+static int has_fd(const llmux_wait_t *wait, int fd)
+{
+    int i;
+
+    for (i = 0; i < wait->count; i++) {
+        if (wait->fds[i].fd == fd) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Milliseconds to the deadline, rounded up; -1 for ever. */
+static int milliseconds(const llmux_wait_t *wait, int ticking)
+{
+    apr_interval_time_t left = wait->deadline - apr_time_now();
+    int ms = -1;
+
+    if (wait->deadline) {
+        ms = left <= 0 ? 0 : left > apr_time_from_sec(86400) ? 86400000
+                           : (int)((left + 999) / 1000);
+    }
+    return ticking && (ms < 0 || ms > TICK_MS) ? TICK_MS : ms;
+}
+
+static int fill(struct pollfd *fds, const llmux_wait_t *wait)
+{
+    int i;
+
+    for (i = 0; i < wait->count; i++) {
+        int events = wait->fds[i].events;
+
+        fds[i].fd = wait->fds[i].fd;
+        fds[i].events = (short)((events & LLMUX_WAIT_READ ? POLLIN : 0)
+                                | (events & LLMUX_WAIT_WRITE ? POLLOUT : 0));
+        fds[i].revents = 0;
+    }
+    return i;
+}
+
+static void tell(llmux_wait_t *wait, const struct pollfd *fds)
+{
+    int i;
+
+    for (i = 0; i < wait->count; i++) {
+        int got = fds[i].revents;
+
+        wait->fds[i].ready =
+            (got & (POLLIN | POLLHUP | POLLERR) ? LLMUX_WAIT_READ : 0)
+            | (got & (POLLOUT | POLLERR) ? LLMUX_WAIT_WRITE : 0);
+    }
+}
+
+static int is_aborted(const request_rec *r)
+{
+    const conn_rec *c = r->connection;
+
+    return c->aborted || (c->master && c->master->aborted);
+}
+
+/* A client that is still sending its body is watched by reading it. For all
+ * others a closed direction means that nobody wants the answer: a provider
+ * bills each second of it. */
+int wait_in_worker(request_rec *r, llmux_wait_t *wait)
+{
+    struct pollfd fds[LLMUX_WAIT_FDS + 1];
+    int fd = client_fd(r), n = fill(fds, wait), watch = -1, rc;
+
+    if (fd >= 0 && !has_fd(wait, fd)) {
+        watch = n++;
+        fds[watch].fd = fd;
+        fds[watch].events = POLLRDHUP;
+        fds[watch].revents = 0;
+    }
+    do {
+        rc = poll(fds, (nfds_t)n, milliseconds(wait, fd < 0));
+    } while (rc < 0 && errno == EINTR);
+    tell(wait, fds);
+    return !is_aborted(r)
+        && !(watch >= 0 && fds[watch].revents & (POLLRDHUP | POLLHUP
+                                                 | POLLERR));
+}

@@ -1,0 +1,66 @@
+/* admit.c - finds the key that a client shows, and lets it in or not. */
+
+#include <string.h>
+#include <strings.h>
+
+#include "llmux/policy.h"
+
+/* Every vendor's SDK has its own; all of them open every door. */
+static const struct {
+    const char *header;
+    const char *scheme;     /* word before the key, may be left out */
+} places[] = {
+    { "Authorization",  "Bearer" },
+    { "x-api-key",      NULL },
+    { "api-key",        NULL },
+    { "x-goog-api-key", NULL },
+};
+
+static llmux_slice_t without_scheme(const char *value, const char *scheme)
+{
+    apr_size_t n = scheme ? strlen(scheme) : 0;
+
+    if (n && !strncasecmp(value, scheme, n) && value[n] == ' ') {
+        value += n;
+    }
+    value += strspn(value, " ");
+    return llmux_slice(value);
+}
+
+llmux_slice_t llmux_key_shown(const apr_table_t *headers)
+{
+    llmux_slice_t none = { NULL, 0 };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        const char *value = apr_table_get(headers, places[i].header);
+
+        if (value && *value) {
+            return without_scheme(value, places[i].scheme);
+        }
+    }
+    return none;
+}
+
+const llmux_error_t *llmux_admit(apr_pool_t *p, const llmux_guard_t *guard,
+                                 llmux_slice_t key, llmux_identity_t *who)
+{
+    who->id = "anonymous";
+    who->master = 0;
+    if (!guard->master_key) {
+        return NULL;
+    }
+    if (!key.data) {
+        return llmux_error(p, LLMUX_ERR_AUTH, NULL, "You did not provide an "
+                           "API key. Send it as 'Authorization: Bearer "
+                           "KEY'.");
+    }
+    if (!llmux_secret_equal(guard->master_key, key)) {
+        return llmux_error(p, LLMUX_ERR_AUTH, NULL, "Incorrect API key "
+                           "provided. Ask the operator of this gateway for a "
+                           "valid one.");
+    }
+    who->id = "master";
+    who->master = 1;
+    return NULL;
+}

@@ -1,0 +1,50 @@
+/* deployment.c - a provider's model, with an id that outlives a reload. */
+
+#include <string.h>
+
+#include <apr_strings.h>
+#include <openssl/sha.h>
+
+#include "llmux/provider.h"
+
+/* Key, weight and price are left out on purpose: to change them must not
+ * make it another deployment. */
+void llmux_deployment_name(apr_pool_t *p, llmux_deployment_t *d, int ordinal)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *text = apr_psprintf(p, "%s\n%s\n%s\n%d", d->provider->name,
+                                    d->provider->base_url, d->model, ordinal);
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    int i;
+
+    SHA256((const unsigned char *)text, strlen(text), hash);
+    for (i = 0; i < 8; i++) {
+        d->id[2 * i] = digits[hash[i] >> 4];
+        d->id[2 * i + 1] = digits[hash[i] & 15];
+    }
+    d->id[16] = '\0';
+}
+
+llmux_target_t llmux_deployment_target(const llmux_deployment_t *d)
+{
+    llmux_target_t target;
+
+    target.name = d->provider->name;
+    target.model = llmux_slice(d->model);
+    target.can = d->provider->can;
+    target.max_tokens = d->provider->max_tokens;
+    target.version = d->provider->version;
+    return target;
+}
+
+const char *llmux_provider_lacks(const llmux_provider_t *pr)
+{
+    if (!pr->base_url) {
+        return "no base URL";
+    }
+    if (!pr->key && pr->kind->auth != LLMUX_AUTH_NONE
+        && pr->kind->auth != LLMUX_AUTH_OPTIONAL) {
+        return "no key";
+    }
+    return NULL;
+}

@@ -1,0 +1,158 @@
+/* state.c - the segment: rows by key, slots of children, atomic numbers. */
+
+#include "llmux/state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+#include <openssl/sha.h>
+
+const apr_int64_t llmux_bucket_bounds[LLMUX_BUCKETS] = {
+    5000, 6250, 12500, 25000, 50000, 100000, 500000,
+    1000000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000, 4500000,
+    5000000, 5500000, 6000000, 6500000, 7000000, 7500000, 8000000, 8500000,
+    9000000, 9500000, 10000000, 15000000, 20000000, 25000000, 30000000,
+    60000000, 120000000, 180000000, 300000000
+};
+
+typedef struct child_t {
+    apr_int64_t pid;            /* 0 = free */
+    apr_int64_t in_flight;
+} child_t;
+
+struct llmux_state_t {
+    apr_uint64_t size;
+    apr_int64_t capacity;       /* rows that fit */
+    apr_int64_t count;          /* rows given out */
+    child_t child[LLMUX_STATE_CHILDREN];
+    llmux_row_t row[];
+};
+
+/* The slot of this process; -1 outside a child. Set before its threads. */
+static int own_slot = -1;
+
+llmux_state_t *llmux_state_map(apr_size_t size)
+{
+    llmux_state_t *s = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (s == MAP_FAILED) {
+        return NULL;
+    }
+    s->size = size;
+    s->capacity = (apr_int64_t)((size - sizeof(*s)) / sizeof(llmux_row_t));
+    s->count = 1;
+    return s;
+}
+
+const char *llmux_state_key(apr_pool_t *p, const char *group,
+                            const char *deployment)
+{
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    char *key = apr_palloc(p, 33);
+    int i;
+
+    SHA256((const unsigned char *)group, strlen(group), hash);
+    for (i = 0; i < 8; i++) {
+        apr_snprintf(key + 2 * i, 3, "%02x", hash[i]);
+    }
+    return apr_pstrcat(p, key, deployment, NULL);
+}
+
+int llmux_state_row(llmux_state_t *s, const char *key)
+{
+    apr_int64_t i;
+
+    for (i = 1; i < s->count; i++) {
+        if (!strcmp(s->row[i].key, key)) {
+            return (int)i;
+        }
+    }
+    if (s->count >= s->capacity || strlen(key) >= sizeof(s->row[0].key)) {
+        return -1;
+    }
+    memcpy(s->row[i].key, key, strlen(key) + 1);
+    s->count++;
+    return (int)i;
+}
+
+llmux_row_t *llmux_state_at(llmux_state_t *s, int index)
+{
+    return &s->row[index > 0 && index < s->count ? index : 0];
+}
+
+void llmux_state_add(apr_uint64_t *counter, apr_uint64_t n)
+{
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+apr_uint64_t llmux_state_get(const apr_uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+void llmux_state_observe(llmux_histogram_t *h, apr_interval_time_t t)
+{
+    int i = 0;
+
+    if (t < 0) {
+        t = 0;
+    }
+    while (i < LLMUX_BUCKETS && t > llmux_bucket_bounds[i]) {
+        i++;
+    }
+    llmux_state_add(&h->bucket[i], 1);
+    llmux_state_add(&h->sum, (apr_uint64_t)t);
+}
+
+/* ---- children -------------------------------------------------------- */
+
+static int is_dead(apr_int64_t pid)
+{
+    return pid == 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+}
+
+/* A child that was killed leaves its slot; whoever needs one takes it. */
+void llmux_state_child(llmux_state_t *s)
+{
+    int i;
+
+    for (i = 0; i < LLMUX_STATE_CHILDREN; i++) {
+        apr_int64_t pid = __atomic_load_n(&s->child[i].pid, __ATOMIC_ACQUIRE);
+
+        if (is_dead(pid)
+            && __atomic_compare_exchange_n(&s->child[i].pid, &pid,
+                                           (apr_int64_t)getpid(), 0,
+                                           __ATOMIC_ACQ_REL,
+                                           __ATOMIC_RELAXED)) {
+            __atomic_store_n(&s->child[i].in_flight, 0, __ATOMIC_RELAXED);
+            own_slot = i;
+            return;
+        }
+    }
+}
+
+void llmux_state_in_flight(llmux_state_t *s, int change)
+{
+    if (own_slot >= 0) {
+        __atomic_fetch_add(&s->child[own_slot].in_flight, change,
+                           __ATOMIC_RELAXED);
+    }
+}
+
+apr_int64_t llmux_state_in_flight_all(llmux_state_t *s)
+{
+    apr_int64_t sum = 0;
+    int i;
+
+    for (i = 0; i < LLMUX_STATE_CHILDREN; i++) {
+        if (!is_dead(__atomic_load_n(&s->child[i].pid, __ATOMIC_ACQUIRE))) {
+            sum += __atomic_load_n(&s->child[i].in_flight, __ATOMIC_RELAXED);
+        }
+    }
+    return sum;
+}
