@@ -76,19 +76,21 @@ $(BUILD)/tools/%: tools/%.c include/llmux/settings.def include/llmux/providers.d
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $<
 
+$(BUILD)/tools/%: t/tools/%.c t/unit/transcript.h $(BUILD)/libllmux.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/libllmux.a $(LIBS)
+
 .SECONDARY:
 -include $(shell find $(BUILD)/obj $(BUILD)/unit $(BUILD)/tools -name '*.d' 2>/dev/null)
 
 # ---- commands
 
-PORT      ?= 8080
 JOBS      ?= 4
 T         ?= $(wildcard t/*.t t/*/*.t)
 DEPS      ?= run build test
 SANITIZE   = -fsanitize=address,undefined -fno-omit-frame-pointer
 # Parts of one build at the same time, unless -j was said already.
 PARALLEL   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-export PORT
 
 help:                                      ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

@@ -24,7 +24,8 @@ enum { NOTES_MAX = 256 << 20 };
 /* All that one decoder said, and what must be known to find fault with it. */
 typedef struct listener_t {
     llmux_buf_t *notes;
-    apr_array_header_t *blocks; /* by key: kind + 1, 0 when closed */
+    apr_array_header_t *blocks; /* by key: kind + 1, minus it when
+                                 * closed, 0 when never open */
     int seen[LLMUX_CANDIDATES_MAX], finished[LLMUX_CANDIDATES_MAX];
     int open;                   /* blocks */
     int started, ended, failed;
@@ -97,8 +98,8 @@ static void check_close(listener_t *l, const llmux_event_t *ev)
 {
     int *block = block_at(l, ev->key);
 
-    MUST(*block);
-    *block = 0;
+    MUST(*block > 0);
+    *block = -*block;
     l->open--;
 }
 
@@ -108,6 +109,13 @@ static void check_token(listener_t *l, const llmux_event_t *ev)
 
     MUST(block == LLMUX_BLOCK_THINK + 1 || block == LLMUX_BLOCK_CALL + 1);
     MUST(ev->token.maker != LLMUX_MAKER_NONE && ev->token.bytes.data);
+}
+
+/* Sources may be told when the text is over. */
+static void check_cite(listener_t *l, const llmux_event_t *ev)
+{
+    MUST(abs(*block_at(l, ev->key)) == LLMUX_BLOCK_TEXT + 1);
+    MUST(ev->cite != NULL && !l->finished[ev->cand]);
 }
 
 static void check_finish(listener_t *l, const llmux_event_t *ev)
@@ -142,8 +150,10 @@ static void check(listener_t *l, const llmux_event_t *ev)
         check_open(l, ev);
         break;
     case LLMUX_EV_TEXT:
-    case LLMUX_EV_CITE:
         must_be_open(l, ev->key, LLMUX_BLOCK_TEXT);
+        break;
+    case LLMUX_EV_CITE:
+        check_cite(l, ev);
         break;
     case LLMUX_EV_THINK:
         must_be_open(l, ev->key, LLMUX_BLOCK_THINK);

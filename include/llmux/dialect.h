@@ -214,7 +214,7 @@ enum {
 
 /* Whom a request is written for. */
 typedef struct llmux_target_t {
-    const char *name;           /* for messages: the provider's name */
+    const char *name;           /* for messages: the provider's title */
     llmux_slice_t model;        /* what the provider calls the model */
     unsigned int can;           /* LLMUX_CAN_* */
     apr_int64_t max_tokens;     /* where the dialect demands one: default */
@@ -257,7 +257,7 @@ typedef enum {
     LLMUX_EV_THINK,         /* key, text */
     LLMUX_EV_REFUSAL,       /* key, text */
     LLMUX_EV_ARGS,          /* key, text: a piece of the argument text */
-    LLMUX_EV_CITE,          /* key, cite */
+    LLMUX_EV_CITE,          /* cand, key, cite: its block may be closed */
     LLMUX_EV_TOKEN,         /* key (of a think or call block), token */
     LLMUX_EV_MEDIA,         /* key, type in `name`, base64 in `text`: whole */
     LLMUX_EV_LOGPROBS,      /* cand, text: JSON array as OpenAI's content[];

@@ -31,7 +31,7 @@
 #define LLMUX_INFLATE_RATIO_MAX   100          /* gzip bomb: out / in */
 #define LLMUX_ARGS_INDEX_MAX      10000        /* array index in a path of partial arguments */
 #define LLMUX_ARGS_PATH_MAX       1024         /* such a path */
-#define LLMUX_SCHEMA_NODES_MAX    20000        /* a schema after its $refs are inlined */
+#define LLMUX_SCHEMA_NODES_MAX    50000        /* a request's schemas with their $refs written out */
 #define LLMUX_CITED_TEXT_MAX      (1u << 20)   /* answer text within which citations are located */
 #define LLMUX_PARTS_MAX           64           /* parts of an answer that citations may count by */
 #define LLMUX_CITES_MAX           1024         /* citations of one answer of Gemini */

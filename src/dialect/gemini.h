@@ -17,6 +17,7 @@ typedef struct llmux_gemini_out_t {
     const llmux_gemini_model_t *model;
     llmux_warnings_t *warn;
     apr_pool_t *scratch;
+    int schema_nodes;           /* of LLMUX_SCHEMA_NODES_MAX */
 } llmux_gemini_out_t;
 
 /** llmux_dialect_t.write */
@@ -54,11 +55,13 @@ const llmux_error_t *llmux_gemini_put_schema(llmux_gemini_out_t *o,
 
 /**
  * JSON Schema said in the subset that old models take.
+ * @param nodes how much of LLMUX_SCHEMA_NODES_MAX is used up by all schemas
+ *        of the request, kept up here
  * @param out the JSON text, in `p`
  * @return NULL, or why it cannot be said (static words)
  */
 const char *llmux_gemini_schema(apr_pool_t *p, llmux_slice_t schema,
-                                llmux_slice_t *out);
+                                int *nodes, llmux_slice_t *out);
 
 /* ---- reading an answer ----------------------------------------------- */
 
@@ -94,11 +97,15 @@ llmux_slice_t llmux_gemini_logprobs(apr_pool_t *p, const llmux_json_t *result);
 /* Arguments of one call that arrive as values at JSON paths. */
 typedef struct llmux_gemini_partial_t llmux_gemini_partial_t;
 
-/** A new one. It frees itself with `p`. */
-llmux_gemini_partial_t *llmux_gemini_partial_create(apr_pool_t *p);
+/**
+ * A new one. It frees itself with `p`.
+ * @param used how much of LLMUX_ARGS_MAX is used up: shared by all calls of
+ *        an answer, kept up by the functions below
+ */
+llmux_gemini_partial_t *llmux_gemini_partial_create(apr_pool_t *p,
+                                                    apr_size_t *used);
 
-/** Empties it for the next call, giving its memory back. The allowance of
- * LLMUX_ARGS_MAX goes on: it holds for all calls together. */
+/** Empties it for the next call, giving its memory back. */
 void llmux_gemini_partial_reset(llmux_gemini_partial_t *a);
 
 /** Takes what came whole: an object of arguments to begin with.

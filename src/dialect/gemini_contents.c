@@ -13,6 +13,9 @@
 
 #define NO_RESULT "The tool gave no result."
 
+/* A conversation must not begin with the model's calls. */
+#define BEGINNING "Begin."
+
 /* A call of the history and what the tool said: NULL when nothing did. */
 typedef struct answer_t {
     struct answer_t *next;          /* waiting under the same id */
@@ -256,6 +259,7 @@ static void put_call(llmux_gemini_out_t *o, const llmux_call_t *call,
 /* Which signatures of a turn stand where. The API demands one on the first
  * call of a step; one on the text is welcome. */
 typedef struct signs_t {
+    int known;                              /* the model knows signatures */
     const llmux_block_t *call, *text;       /* that bear one */
     llmux_slice_t on_call, on_text;
 } signs_t;
@@ -299,6 +303,7 @@ static signs_t signs_of(llmux_gemini_out_t *o, const turn_t *turn)
         && !(o->model->can & LLMUX_GEMINI_MUST_SIGN)) {
         return s;
     }
+    s.known = 1;
     for (i = 0; i < turn->messages->nelts; i++) {
         b = APR_ARRAY_IDX(turn->messages, i, const llmux_message_t *)->blocks;
         for (; b; b = b->next) {
@@ -311,6 +316,16 @@ static signs_t signs_of(llmux_gemini_out_t *o, const turn_t *turn)
         s.on_call = llmux_slice(NO_SIGNATURE);
     }
     return s;
+}
+
+static llmux_slice_t sign_of(const signs_t *signs, const llmux_block_t *b)
+{
+    static const llmux_slice_t none = { NULL, 0 };
+
+    if (!signs->known) {
+        return none;
+    }
+    return b == signs->call ? signs->on_call : own(b->call->token);
 }
 
 static const llmux_error_t *put_model_block(llmux_gemini_out_t *o,
@@ -331,8 +346,7 @@ static const llmux_error_t *put_model_block(llmux_gemini_out_t *o,
         llmux_jw_close(&o->w, '}');
         return NULL;
     case LLMUX_BLOCK_CALL:
-        put_call(o, b->call, b == signs->call ? signs->on_call
-                                              : own(b->call->token));
+        put_call(o, b->call, sign_of(signs, b));
         return NULL;
     default:
         return llmux_gemini_media(o, b->media, m->param);
@@ -628,26 +642,47 @@ static const llmux_error_t *put_system(talk_t *t)
     return err;
 }
 
+static void open_turn(llmux_jw_t *w, const char *role)
+{
+    llmux_jw_open(w, '{');
+    llmux_jw_key(w, "role");
+    llmux_jw_cstr(w, role);
+    llmux_jw_key(w, "parts");
+    llmux_jw_open(w, '[');
+}
+
+static void close_turn(llmux_jw_t *w)
+{
+    llmux_jw_close(w, ']');
+    llmux_jw_close(w, '}');
+}
+
+static void put_beginning(llmux_gemini_out_t *o, const turn_t *first)
+{
+    if (first->model && first->count) {
+        llmux_warn(o->warn, LLMUX_WARN_APPROX, "messages");
+        open_turn(&o->w, "user");
+        put_text(o, llmux_slice(BEGINNING));
+        close_turn(&o->w);
+    }
+}
+
 static const llmux_error_t *put_turns(talk_t *t)
 {
     llmux_jw_t *w = &t->o->w;
     const llmux_error_t *err = NULL;
+    const turn_t *turn;
     int i;
 
     llmux_jw_key(w, "contents");
     llmux_jw_open(w, '[');
+    put_beginning(t->o, &APR_ARRAY_IDX(t->turns, 0, turn_t));
     for (i = 0; i < t->turns->nelts && !err; i++) {
-        const turn_t *turn = &APR_ARRAY_IDX(t->turns, i, turn_t);
-
-        llmux_jw_open(w, '{');
-        llmux_jw_key(w, "role");
-        llmux_jw_cstr(w, turn->model ? "model" : "user");
-        llmux_jw_key(w, "parts");
-        llmux_jw_open(w, '[');
+        turn = &APR_ARRAY_IDX(t->turns, i, turn_t);
+        open_turn(w, turn->model ? "model" : "user");
         err = turn->model ? put_model_turn(t->o, turn)
                           : put_user_turn(t, turn);
-        llmux_jw_close(w, ']');
-        llmux_jw_close(w, '}');
+        close_turn(w);
     }
     llmux_jw_close(w, ']');
     return err;

@@ -42,6 +42,7 @@ typedef struct decoder_t {
     int count;                  /* highest candidate and one */
     int keys;                   /* blocks so far */
     int cites;                  /* citations looked at */
+    apr_size_t args;            /* arguments assembled so far */
     counts_t counts;
     char blocked[LLMUX_FINISH_WORD_MAX + 1];    /* why the prompt was */
 } decoder_t;
@@ -279,7 +280,7 @@ static void begin_assembly(decoder_t *d, cand_t *c, const llmux_json_t *call)
     const char *why;
 
     if (!c->partial) {
-        c->partial = llmux_gemini_partial_create(d->base.pool);
+        c->partial = llmux_gemini_partial_create(d->base.pool, &d->args);
     }
     c->assembling = 1;
     why = llmux_gemini_partial_whole(c->partial, llmux_json_get(call, "args"));

@@ -12,13 +12,18 @@
 
 #include "gemini.h"
 
-#define NODE_BYTES 64       /* what an element costs beside its text */
+#define TOO_LARGE "The arguments of a tool call are too large."
+
+/* What a value costs in memory beside its text, and what an object or array
+ * does with the room that it begins with. */
+#define NODE_BYTES      64
+#define CONTAINER_BYTES 1024
 
 struct llmux_gemini_partial_t {
     json_object *root;
     llmux_buf_t *text;      /* the string that still grows ... */
     llmux_buf_t *path;      /* ... and where it stands; empty: none does */
-    apr_size_t used;        /* of LLMUX_ARGS_MAX */
+    apr_size_t *used;       /* of LLMUX_ARGS_MAX */
 };
 
 /* One step of a path: a member's name or an element's number. */
@@ -141,10 +146,10 @@ static int read_path(apr_pool_t *p, const char *at, path_t *path)
 
 static int spend(llmux_gemini_partial_t *a, apr_size_t bytes)
 {
-    if (bytes > LLMUX_ARGS_MAX - a->used) {
+    if (bytes > LLMUX_ARGS_MAX - *a->used) {
         return 0;
     }
-    a->used += bytes;
+    *a->used += bytes;
     return 1;
 }
 
@@ -213,9 +218,10 @@ static const char *store(llmux_gemini_partial_t *a, const path_t *path,
         if (!next) {
             next = path->steps[i + 1].name ? json_object_new_object()
                                            : json_object_new_array();
-            if (!put_child(a, at, &path->steps[i], next)) {
+            if (!put_child(a, at, &path->steps[i], next)
+                || !spend(a, CONTAINER_BYTES)) {
                 json_object_put(value);
-                return "The arguments of a tool call are too large.";
+                return TOO_LARGE;
             }
         }
         at = next;
@@ -225,7 +231,7 @@ static const char *store(llmux_gemini_partial_t *a, const path_t *path,
         return "The paths of a tool call's arguments contradict each other.";
     }
     return put_child(a, at, &path->steps[i], value)
-               ? NULL : "The arguments of a tool call are too large.";
+               ? NULL : TOO_LARGE;
 }
 
 /* ---- strings that grow ----------------------------------------------- */
@@ -280,12 +286,12 @@ static const char *grow(llmux_gemini_partial_t *a, apr_pool_t *scratch,
         llmux_buf_adds(a->path, name);
         resume(a, path);
         if (!spend(a, a->text->len)) {
-            return "The arguments of a tool call are too large.";
+            return TOO_LARGE;
         }
     }
     llmux_buf_add_slice(a->text, text);
     return spend(a, text.len) && !a->text->failed
-               ? NULL : "The arguments of a tool call are too large.";
+               ? NULL : TOO_LARGE;
 }
 
 /* A path that comes again goes on with its string, also after others came
@@ -326,7 +332,7 @@ static const char *add_other(llmux_gemini_partial_t *a, apr_pool_t *scratch,
     if (llmux_json_kind(v) == LLMUX_JSON_NUMBER) {
         return spend(a, llmux_json_raw(v).len)
                    ? store(a, path, number(scratch, v))
-                   : "The arguments of a tool call are too large.";
+                   : TOO_LARGE;
     }
     v = llmux_json_get(fragment, "boolValue");
     if (llmux_json_kind(v) == LLMUX_JSON_BOOL) {
@@ -350,10 +356,12 @@ static apr_status_t drop(void *partial)
     return APR_SUCCESS;
 }
 
-llmux_gemini_partial_t *llmux_gemini_partial_create(apr_pool_t *p)
+llmux_gemini_partial_t *llmux_gemini_partial_create(apr_pool_t *p,
+                                                    apr_size_t *used)
 {
     llmux_gemini_partial_t *a = apr_pcalloc(p, sizeof(*a));
 
+    a->used = used;
     a->root = json_object_new_object();
     apr_pool_cleanup_register(p, a, drop, apr_pool_cleanup_null);
     a->text = llmux_buf_create(p, LLMUX_ARGS_MAX);
@@ -369,6 +377,22 @@ void llmux_gemini_partial_reset(llmux_gemini_partial_t *a)
     llmux_buf_reset(a->path);
 }
 
+/* Objects and arrays begin with room for members that they may never have. */
+static apr_size_t cost_of(llmux_slice_t json)
+{
+    apr_size_t i, n = json.len;
+
+    for (i = 0; i < json.len; i++) {
+        if (json.data[i] == '{' || json.data[i] == '[') {
+            n += CONTAINER_BYTES;
+        }
+        else if (json.data[i] == ',') {
+            n += NODE_BYTES;
+        }
+    }
+    return n;
+}
+
 const char *llmux_gemini_partial_whole(llmux_gemini_partial_t *a,
                                        const llmux_json_t *args)
 {
@@ -379,8 +403,8 @@ const char *llmux_gemini_partial_whole(llmux_gemini_partial_t *a,
     if (llmux_json_kind(args) != LLMUX_JSON_OBJECT) {
         return NULL;
     }
-    if (!spend(a, raw.len)) {
-        return "The arguments of a tool call are too large.";
+    if (!spend(a, cost_of(raw))) {
+        return TOO_LARGE;
     }
     tok = json_tokener_new_ex(LLMUX_JSON_DEPTH_MAX);
     root = json_tokener_parse_ex(tok, raw.data, (int)raw.len);

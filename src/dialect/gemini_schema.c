@@ -12,7 +12,7 @@ typedef struct schema_t {
     json_object *root;                          /* the client's schema */
     json_object *open[LLMUX_JSON_DEPTH_MAX];    /* $ref targets we are in */
     int refs;                                   /* how many of them */
-    int nodes;                                  /* made so far; 64 bytes of
+    int *nodes;                                 /* made so far; 64 bytes of
                                                  * text count as one */
     const char *why;                            /* what went wrong, or NULL */
 } schema_t;
@@ -36,10 +36,10 @@ static int is(json_object *v, json_type type)
  * description a million times, so texts count too. */
 static int charge(schema_t *s, size_t bytes)
 {
-    s->nodes += bytes / 64 < LLMUX_SCHEMA_NODES_MAX
-                    ? 1 + (int)(bytes / 64) : LLMUX_SCHEMA_NODES_MAX;
-    if (s->nodes > LLMUX_SCHEMA_NODES_MAX) {
-        s->nodes = LLMUX_SCHEMA_NODES_MAX;
+    *s->nodes += bytes / 64 < LLMUX_SCHEMA_NODES_MAX
+                     ? 1 + (int)(bytes / 64) : LLMUX_SCHEMA_NODES_MAX;
+    if (*s->nodes > LLMUX_SCHEMA_NODES_MAX) {
+        *s->nodes = LLMUX_SCHEMA_NODES_MAX;
         s->why = "becomes too large when its $refs are written out";
     }
     return !s->why;
@@ -585,6 +585,33 @@ static json_object *convert(schema_t *s, json_object *node, int depth)
 
 /* ---- the whole ------------------------------------------------------- */
 
+/* How many values a text has, or a few more. A tree of them takes up to some
+ * hundred times the room of the text, so this is asked before it is made. */
+static apr_size_t count_values(llmux_slice_t text)
+{
+    apr_size_t i, n = 0;
+    int quoted = 0;
+
+    for (i = 0; i < text.len; i++) {
+        switch (text.data[i]) {
+        case '\\':
+            i++;
+            break;
+        case '"':
+            quoted = !quoted;
+            break;
+        case '{':
+        case '[':
+        case ',':
+            n += !quoted;
+            break;
+        default:
+            break;
+        }
+    }
+    return n;
+}
+
 static apr_status_t put(void *object)
 {
     json_object_put(object);
@@ -611,24 +638,45 @@ static json_object *parse(apr_pool_t *p, llmux_slice_t text)
     return root;
 }
 
-const char *llmux_gemini_schema(apr_pool_t *p, llmux_slice_t schema,
-                                llmux_slice_t *out)
+/* The trees are in `ptemp`, the text of the result in `p`. */
+static const char *translate(apr_pool_t *p, apr_pool_t *ptemp,
+                             llmux_slice_t schema, int *nodes,
+                             llmux_slice_t *out)
 {
     schema_t s;
     json_object *to;
+    llmux_slice_t text;
     size_t len;
-    const char *text;
 
     memset(&s, 0, sizeof(s));
-    s.root = parse(p, schema);
+    s.nodes = nodes;
+    s.root = parse(ptemp, schema);
     if (!is(s.root, json_type_object)) {
         return "is not a JSON object";
     }
     to = convert(&s, s.root, 1);
-    apr_pool_cleanup_register(p, to, put, apr_pool_cleanup_null);
-    text = json_object_to_json_string_length(
-        to, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-    out->data = text;
-    out->len = len;
+    apr_pool_cleanup_register(ptemp, to, put, apr_pool_cleanup_null);
+    if (!s.why) {
+        text.data = json_object_to_json_string_length(
+            to, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+            &len);
+        text.len = len;
+        *out = llmux_slice_dup(p, text);
+    }
     return s.why;
+}
+
+const char *llmux_gemini_schema(apr_pool_t *p, llmux_slice_t schema,
+                                int *nodes, llmux_slice_t *out)
+{
+    apr_pool_t *ptemp;
+    const char *why;
+
+    if (count_values(schema) > LLMUX_SCHEMA_NODES_MAX) {
+        return "is too large";
+    }
+    apr_pool_create(&ptemp, p);
+    why = translate(p, ptemp, schema, nodes, out);
+    apr_pool_destroy(ptemp);
+    return why;
 }

@@ -43,7 +43,8 @@ const llmux_error_t *llmux_gemini_put_schema(llmux_gemini_out_t *o,
             put_json_schema(o, v);
             return NULL;
         }
-        why = llmux_gemini_schema(o->scratch, schema, &subset);
+        why = llmux_gemini_schema(o->scratch, schema, &o->schema_nodes,
+                                  &subset);
         if (!why) {
             llmux_jw_key(&o->w, name);
             llmux_jw_raw(&o->w, subset);

@@ -105,6 +105,7 @@ const llmux_error_t *llmux_gemini_write(llmux_buf_t *out,
     o.model = llmux_gemini_model(target->model);
     o.warn = w;
     o.scratch = scratch;
+    o.schema_nodes = 0;
     llmux_jw_open(&o.w, '{');
     err = llmux_gemini_contents(&o);
     if (!err) {

@@ -550,6 +550,14 @@ static void call_fragment(decoder_t *d, choice_t *c, apr_int64_t index,
                                                               : "arguments")));
 }
 
+/* Snowflake sends an empty `custom` with each function's call. */
+static int is_custom(const llmux_json_t *fragment)
+{
+    return llmux_json_is(llmux_json_get(fragment, "type"), "custom")
+        || (llmux_json_get(fragment, "custom")
+            && !llmux_json_get(fragment, "function"));
+}
+
 static void calls(decoder_t *d, choice_t *c, const llmux_json_t *m)
 {
     const llmux_json_t *list = llmux_json_get(m, "tool_calls"), *v;
@@ -559,23 +567,25 @@ static void calls(decoder_t *d, choice_t *c, const llmux_json_t *m)
         return;
     }
     for (v = llmux_json_first(list); v; v = llmux_json_next(list, v)) {
-        const llmux_json_t *custom = llmux_json_get(v, "custom");
+        int custom = is_custom(v);
 
         /* In a whole message each element is a call, numbered or not. */
         index = d->is_whole ? n++
                             : llmux_json_int(llmux_json_get(v, "index"), -1);
         call_fragment(d, c, index, v,
-                      custom ? custom : llmux_json_get(v, "function"),
-                      custom != NULL);
+                      llmux_json_get(v, custom ? "custom" : "function"),
+                      custom);
     }
 }
 
-/* The one call of old, which had neither number nor id. */
+/* The one call of old, which had neither number nor id. Beside tool_calls it
+ * says the same again, or nothing. */
 static void function_call(decoder_t *d, choice_t *c, const llmux_json_t *m)
 {
     const llmux_json_t *f = llmux_json_get(m, "function_call");
 
-    if (llmux_json_kind(f) == LLMUX_JSON_OBJECT) {
+    if (llmux_json_kind(f) == LLMUX_JSON_OBJECT
+        && !llmux_json_count(llmux_json_get(m, "tool_calls"))) {
         call_fragment(d, c, 0, NULL, f, 0);
     }
 }
@@ -759,11 +769,11 @@ static void start(decoder_t *d, const llmux_json_t *body)
     llmux_event_t ev = { .kind = LLMUX_EV_START };
 
     if (!d->base.started) {
-        ev.id = member(d, body, "id");
-        ev.name = member(d, body, "model");
+        ev.id = filled(d, body, "id");
+        ev.name = filled(d, body, "model");
         ev.created = llmux_json_int(llmux_json_get(body, "created"), 0);
-        ev.tier = member(d, body, "service_tier");
-        ev.fingerprint = member(d, body, "system_fingerprint");
+        ev.tier = filled(d, body, "service_tier");
+        ev.fingerprint = filled(d, body, "system_fingerprint");
         llmux_decoder_emit(&d->base, &ev);
     }
 }
@@ -816,11 +826,17 @@ static void usage(decoder_t *d, const llmux_json_t *v)
     }
 }
 
+/* Perplexity sends both members always: in a stream the message repeats what
+ * the deltas said, in a whole answer the delta is empty. */
 static void choice(decoder_t *d, const llmux_json_t *v, int n)
 {
-    const llmux_json_t *m = llmux_json_get(v, "delta");
+    const llmux_json_t *m = llmux_json_get(v, d->is_whole ? "message"
+                                                          : "delta");
     choice_t *c = find_choice(d, v, n);
 
+    if (!m) {
+        m = llmux_json_get(v, d->is_whole ? "delta" : "message");
+    }
     if (!c) {
         return;
     }
@@ -828,7 +844,7 @@ static void choice(decoder_t *d, const llmux_json_t *v, int n)
         fail(d, v);
         return;
     }
-    message(d, c, m ? m : llmux_json_get(v, "message"), v);
+    message(d, c, m, v);
     note_finish(d, c, v);
     usage(d, llmux_json_get(v, "usage"));       /* Moonshot */
 }

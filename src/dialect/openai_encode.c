@@ -491,13 +491,17 @@ static void stream_args(encoder_t *e, const llmux_event_t *ev, block_t *b,
     }
 }
 
-static void stream_cite(encoder_t *e, const llmux_event_t *ev, block_t *b,
+/* Sources may be told at the very end, when the text they belong to has long
+ * been closed. */
+static void stream_cite(encoder_t *e, const llmux_event_t *ev,
                         llmux_buf_t *out)
 {
+    choice_t *c = find_choice(e, ev->cand);
     llmux_jw_t w;
 
-    if (citable(ev)) {
-        begin(e, b->choice, out, &w);
+    if (c && citable(ev)) {
+        introduce(e, c, out, 1);
+        begin(e, c, out, &w);
         llmux_jw_key(&w, "annotations");
         llmux_jw_open(&w, '[');
         annotation(&w, ev->cite);
@@ -593,7 +597,6 @@ static void (*const stream_of[])(encoder_t *e, const llmux_event_t *ev,
     [LLMUX_EV_THINK]      = stream_detail,
     [LLMUX_EV_REFUSAL]    = stream_refusal,
     [LLMUX_EV_ARGS]       = stream_args,
-    [LLMUX_EV_CITE]       = stream_cite,
     [LLMUX_EV_TOKEN]      = stream_token,
     [LLMUX_EV_MEDIA]      = stream_media,
     [LLMUX_EV_BLOCK_STOP] = stream_stop
@@ -619,6 +622,9 @@ static void stream_event(encoder_t *e, const llmux_event_t *ev,
     switch (ev->kind) {
     case LLMUX_EV_BLOCK_START:
         stream_start(e, ev, out);
+        break;
+    case LLMUX_EV_CITE:
+        stream_cite(e, ev, out);
         break;
     case LLMUX_EV_LOGPROBS:
         stream_logprobs(e, ev, out);
@@ -738,13 +744,14 @@ static void whole_token(encoder_t *e, const llmux_event_t *ev, block_t *b)
     keep(e, &b->token, ev->token.bytes);
 }
 
-static void whole_cite(encoder_t *e, const llmux_event_t *ev, block_t *b)
+static void whole_cite(encoder_t *e, const llmux_event_t *ev)
 {
+    choice_t *c = find_choice(e, ev->cand);
     llmux_jw_t w;
 
-    if (citable(ev) && element(e, &b->choice->annotations, ev->cite->url.len
-                               + ev->cite->title.len + ev->cite->quote.len
-                               + 128, &w)) {
+    if (c && citable(ev)
+        && element(e, &c->annotations, ev->cite->url.len + ev->cite->title.len
+                   + ev->cite->quote.len + 128, &w)) {
         annotation(&w, ev->cite);
     }
 }
@@ -797,9 +804,6 @@ static void whole_block(encoder_t *e, const llmux_event_t *ev)
         break;
     case LLMUX_EV_ARGS:
         keep(e, &b->text, ev->text);
-        break;
-    case LLMUX_EV_CITE:
-        whole_cite(e, ev, b);
         break;
     case LLMUX_EV_TOKEN:
         whole_token(e, ev, b);
@@ -962,6 +966,9 @@ static void whole_event(encoder_t *e, const llmux_event_t *ev,
     switch (ev->kind) {
     case LLMUX_EV_BLOCK_START:
         whole_start(e, ev);
+        break;
+    case LLMUX_EV_CITE:
+        whole_cite(e, ev);
         break;
     case LLMUX_EV_LOGPROBS:
         whole_logprobs(e, ev);

@@ -15,8 +15,8 @@ static apr_int64_t either(apr_int64_t a, apr_int64_t b)
     return a >= 0 ? a : b;
 }
 
-/* What is left of a whole: unknown parts are 0, and parts that exceed it
- * leave nothing, for the sums of some servers do not add up. */
+/* What is left of a whole: unknown parts are 0. The sums of some servers do
+ * not add up; nothing is then left. */
 static apr_int64_t rest(apr_int64_t whole, apr_int64_t a, apr_int64_t b)
 {
     if (whole < 0) {
@@ -26,6 +26,14 @@ static apr_int64_t rest(apr_int64_t whole, apr_int64_t a, apr_int64_t b)
     whole = whole < 0 ? 0 : whole;
     whole -= b > 0 ? b : 0;
     return whole < 0 ? 0 : whole;
+}
+
+/* A part is no larger than its whole, if both are known. */
+static void fit(apr_int64_t *part, apr_int64_t whole)
+{
+    if (whole >= 0 && *part > whole) {
+        *part = whole;
+    }
 }
 
 /* Members named as Anthropic's beside a prompt count that is too small to
@@ -61,8 +69,12 @@ static void read_input(llmux_usage_t *u, const llmux_json_t *usage,
     u->cache_write_1h = count(llmux_json_get(usage, "cache_creation"),
                               "ephemeral_1h_input_tokens");
     u->audio_input = count(details, "audio_tokens");
-    u->input = exclusive(usage, prompt)
-        ? prompt : rest(prompt, u->cache_read, u->cache_write);
+    u->input = prompt;
+    if (!exclusive(usage, prompt)) {
+        fit(&u->cache_read, prompt);
+        fit(&u->cache_write, rest(prompt, u->cache_read, 0));
+        u->input = rest(prompt, u->cache_read, u->cache_write);
+    }
 }
 
 /* xAI counts reasoning beside the completion; its total tells. */
@@ -93,10 +105,8 @@ static void read_output(llmux_usage_t *u, const llmux_json_t *usage,
         u->output = completion;
         return;
     }
+    fit(&u->reasoning, completion);
     u->output = rest(completion, u->reasoning, 0);
-    if (completion >= 0 && u->reasoning > completion) {
-        u->reasoning = completion;
-    }
 }
 
 int llmux_openai_usage_read(llmux_usage_t *to, const llmux_json_t *usage)

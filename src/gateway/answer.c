@@ -6,10 +6,14 @@
 
 #include "exchange.h"
 
-llmux_encode_t answer_how(const llmux_exchange_t *x)
+llmux_encode_t answer_how(llmux_exchange_t *x)
 {
     llmux_encode_t how;
 
+    if (!x->answer_id) {
+        x->answer_id = apr_pstrcat(x->pool, "chatcmpl-",
+                                   x->record.exchange_id, NULL);
+    }
     memset(&how, 0, sizeof(how));
     how.streamed = x->record.streamed;
     how.include_usage = x->head.include_usage;
@@ -17,7 +21,7 @@ llmux_encode_t answer_how(const llmux_exchange_t *x)
     if (x->settings->response_model == LLMUX_MODEL_REQUESTED) {
         how.model = x->head.model;
     }
-    how.id = apr_pstrcat(x->pool, "chatcmpl-", x->record.exchange_id, NULL);
+    how.id = x->answer_id;
     how.created = apr_time_sec(x->record.began);
     return how;
 }

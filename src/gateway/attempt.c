@@ -188,6 +188,10 @@ const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
     to->baton = a;
     x->record.asked = llmux_now(x->env);
     x->record.attempts++;
+    llmux_log(x->env, LLMUX_LOG_DEBUG, 31, 0,
+              "attempt %d: '%s' by %s as %s (%" APR_SIZE_T_FMT " bytes%s)",
+              x->record.attempts, x->pick.group->name, d->provider->name,
+              d->model, body->len, a->same ? "" : ", translated");
     a->wire = llmux_transport_for(d->provider->base_url)->open(
         pool, x->env, sign(a, body), to);
     *attempt = a;
@@ -199,8 +203,8 @@ const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
 static void failed(attempt_t *a, llmux_error_e kind, const char *what)
 {
     a->failed = LLMUX_FAILED_PROVIDER;
-    a->error = llmux_error(a->x->pool, kind, NULL, "%s: %s.",
-                           a->deployment->provider->name, what);
+    a->error = llmux_error(a->x->pool, kind, NULL,
+                           "The model's provider failed: %s.", what);
 }
 
 static void wire_failed(attempt_t *a)

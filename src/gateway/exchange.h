@@ -46,6 +46,7 @@ struct llmux_exchange_t {
 
     /* the answer */
     apr_table_t *headers;
+    const char *answer_id;          /* where the provider gives none */
     llmux_buf_t *out;               /* not yet handed to the sink */
     apr_time_t last_write;          /* what the heartbeat counts from */
     int headers_sent;               /* no other status any more */
@@ -122,7 +123,7 @@ void answer_event(void *baton, const llmux_event_t *ev);
 void answer_frame(void *baton, llmux_slice_t raw, int done, int comment);
 
 /** What the client's encoder must know. */
-llmux_encode_t answer_how(const llmux_exchange_t *x);
+llmux_encode_t answer_how(llmux_exchange_t *x);
 
 /* ---- reply.c --------------------------------------------------------- */
 

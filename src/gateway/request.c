@@ -92,6 +92,20 @@ static const llmux_error_t *still_encoded(llmux_exchange_t *x)
                        "uncompressed.", encoding);
 }
 
+static const llmux_error_t *incomplete(llmux_exchange_t *x, apr_status_t rv)
+{
+    llmux_error_t *err = llmux_error(x->pool, LLMUX_ERR_INVALID, NULL,
+                                     "The request body ended before it was "
+                                     "complete.");
+
+    llmux_log(x->env, LLMUX_LOG_DEBUG, 10, rv, "the body did not arrive");
+    if (APR_STATUS_IS_TIMEUP(rv)) {
+        err->status = 408;
+        err->message = "The request body did not arrive in time.";
+    }
+    return err;
+}
+
 static apr_size_t expected_length(const llmux_exchange_t *x)
 {
     return x->in->length > 0 ? (apr_size_t)x->in->length : 0;
@@ -119,11 +133,7 @@ go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait)
         return fail(x, too_large(x));
     }
     if (rv != APR_EOF || x->body->len < expected_length(x)) {
-        llmux_log(x->env, LLMUX_LOG_DEBUG, 10, rv,
-                  "the request body ended early");
-        return fail(x, llmux_error(x->pool, LLMUX_ERR_INVALID, NULL,
-                                   "The request body ended before it was "
-                                   "complete."));
+        return fail(x, incomplete(x, rv));
     }
     return fail(x, still_encoded(x));
 }

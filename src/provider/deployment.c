@@ -29,7 +29,7 @@ llmux_target_t llmux_deployment_target(const llmux_deployment_t *d)
 {
     llmux_target_t target;
 
-    target.name = d->provider->name;
+    target.name = d->provider->kind->title;
     target.model = llmux_slice(d->model);
     target.can = d->provider->can;
     target.max_tokens = d->provider->max_tokens;

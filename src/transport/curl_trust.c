@@ -170,7 +170,7 @@ static X509_STORE *store_read(const char *ca_file)
 }
 
 /* libcurl would read all certificates for each connection, and keep them:
- * 15 ms and a megabyte. */
+ * 20 ms and a megabyte. */
 static CURLcode on_context(CURL *easy, void *context, void *baton)
 {
     llmux_trust_t *t = baton;

@@ -26,7 +26,8 @@ struct wire_t {
     llmux_response_t head;
     const stage_t *stage;       /* NULL = all was said */
     apr_size_t at;              /* bytes of the text or arguments said */
-    llmux_buf_t *out;           /* said, and not handed out yet */
+    llmux_buf_t *out;           /* what is being said */
+    apr_size_t handed;          /* bytes of it handed out */
     apr_time_t due;             /* nothing more before this */
     apr_time_t created;
     const char *id, *call_id;
@@ -389,25 +390,32 @@ static llmux_wire_t *demo_open(apr_pool_t *p, const llmux_env_t *env,
     return &w->base;
 }
 
+static int has_more(const wire_t *w)
+{
+    return w->handed < w->out->len;
+}
+
 /* The head on the first step, what was said, a read's worth at a time. */
 static void hand_out(wire_t *w)
 {
-    apr_size_t len = w->out->len < READ_MAX ? w->out->len : READ_MAX;
+    apr_size_t len = w->out->len - w->handed;
 
+    len = len < READ_MAX ? len : READ_MAX;
     if (!w->headed && w->to.head) {
         w->to.head(w->to.baton, &w->head);
     }
     w->headed = 1;
     if (len && w->to.body) {
-        w->to.body(w->to.baton, w->out->data, len);
+        w->to.body(w->to.baton, w->out->data + w->handed, len);
     }
-    llmux_buf_consume(w->out, len);
+    w->handed += len;
 }
 
 static void speak(wire_t *w)
 {
-    if (!w->out->len && w->stage) {
+    if (!has_more(w) && w->stage) {
         llmux_buf_reset(w->out);
+        w->handed = 0;
         w->stage = w->stage->say(w);
         w->due = llmux_now(w->env) + PACE;
     }
@@ -418,7 +426,7 @@ static void speak(wire_t *w)
         return;
     }
     hand_out(w);
-    if (!w->out->len && !w->stage) {
+    if (!has_more(w) && !w->stage) {
         w->state = LLMUX_STEP_DONE;
     }
 }
@@ -428,12 +436,12 @@ static llmux_step_e demo_step(llmux_wire_t *wire, llmux_wait_t *wait)
     wire_t *w = (wire_t *)wire;
 
     if (w->state == LLMUX_STEP_AGAIN
-        && (w->out->len || llmux_now(w->env) >= w->due)) {
+        && (has_more(w) || llmux_now(w->env) >= w->due)) {
         speak(w);
     }
     if (w->state == LLMUX_STEP_AGAIN) {
         wait->count = 0;
-        wait->deadline = w->out->len ? 1 : w->due;
+        wait->deadline = has_more(w) ? 1 : w->due;
     }
     return w->state;
 }

@@ -404,5 +404,6 @@ int main(void)
     }
     error_bodies(p);
     error_written(p);
+    apr_pool_destroy(p);
     return tap_done();
 }

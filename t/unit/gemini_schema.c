@@ -83,8 +83,9 @@ static const struct { const char *name, *schema, *want; } cases[] = {
 static const char *why(apr_pool_t *p, const char *schema)
 {
     llmux_slice_t out;
+    int nodes = 0;
 
-    return llmux_gemini_schema(p, llmux_slice(schema), &out);
+    return llmux_gemini_schema(p, llmux_slice(schema), &nodes, &out);
 }
 
 /* Each definition names the next one eight times: 8^8 nodes from 1 kB. */
@@ -117,11 +118,25 @@ static const char *wordy(apr_pool_t *p)
         llmux_buf_adds(b, "word ");
     }
     llmux_buf_adds(b, "\"}},\"properties\":{");
-    for (i = 0; i < 100; i++) {
+    for (i = 0; i < 200; i++) {
         llmux_buf_addf(b, "%s\"p%d\":{\"$ref\":\"#/$defs/d\"}", i ? "," : "",
                        i);
     }
     llmux_buf_adds(b, "}}");
+    return b->data;
+}
+
+/* Many values in few bytes. */
+static const char *crowd(apr_pool_t *p)
+{
+    llmux_buf_t *b = llmux_buf_create(p, 1 << 20);
+    int i;
+
+    llmux_buf_adds(b, "{\"enum\":[{}");
+    for (i = 0; i < 100000; i++) {
+        llmux_buf_adds(b, ",{}");
+    }
+    llmux_buf_adds(b, "]}");
     return b->data;
 }
 
@@ -130,13 +145,15 @@ int main(void)
     apr_pool_t *p;
     llmux_slice_t out;
     apr_size_t i;
+    int nodes;
 
     apr_initialize();
     apr_pool_create(&p, NULL);
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        nodes = 0;
         out.data = NULL;
-        is_str(llmux_gemini_schema(p, llmux_slice(cases[i].schema), &out),
-               NULL, "can be said");
+        is_str(llmux_gemini_schema(p, llmux_slice(cases[i].schema), &nodes,
+                                   &out), NULL, "can be said");
         is_str(out.data, cases[i].want, cases[i].name);
     }
     is_str(why(p, "{\"$ref\":\"#/$defs/x\"}"),
@@ -149,8 +166,10 @@ int main(void)
     is_str(why(p, bomb(p)),
            "becomes too large when its $refs are written out",
            "a bomb of $refs");
+    is_str(why(p, crowd(p)), "is too large", "a crowd of values");
     is_str(why(p, wordy(p)),
            "becomes too large when its $refs are written out",
            "a bomb of words");
+    apr_pool_destroy(p);
     return tap_done();
 }

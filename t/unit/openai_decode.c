@@ -186,6 +186,16 @@ static const struct {
     { "an unknown reason",
       C0 "'delta':{'content':'a'},'finish_reason':'bored'}]}\n[DONE]",
       START "open 0 text\ntext 0 a\nclose 0\nfinish 0 other as bored\nend\n" },
+    { "a message that repeats the deltas",
+      C0 "'delta':{'content':'a'},'message':{'content':'a'}}]}\n"
+      C0 "'delta':{'content':'b'},'message':{'content':'ab'}}]}\n" STOP,
+      START "open 0 text\ntext 0 a\ntext 0 b\nclose 0\n"
+      "finish 0 stop as stop\nend\n" },
+    { "a call in both ways",
+      C0 "'delta':{'tool_calls':[{'index':0,'id':'a','function':{'name':'f',"
+      "'arguments':'{}'}}],'function_call':{'name':'f','arguments':'{}'}}}]}\n"
+      CALLS, START "open 0 call id=a name=f\nargs 0 {}\nclose 0\n"
+      "finish 0 calls as tool_calls\nend\n" },
     { "comments keep alive",
       ": OPENROUTER PROCESSING\n" C0 "'delta':{'content':'a'}}]}\n" STOP,
       "ping\n" START "open 0 text\ntext 0 a\nclose 0\nfinish 0 stop as stop\n"
@@ -267,6 +277,14 @@ static const struct {
       START "open 0 text\ntext 0 a\nopen 1 text of 1\ntext 1 b\nclose 0\n"
       "finish 0 stop as stop\nclose 1\nfinish 1 context as model_length\n"
       "end\n" },
+    { "empty members beside the filled ones, as Snowflake and Perplexity do",
+      "{'id':'','model':'m','created':7,'service_tier':'','choices':[{'index':"
+      "0,'message':{'content':'a','function_call':{'name':'','arguments':''},"
+      "'refusal':'','tool_calls':[{'custom':{'name':'','input':''},'function':"
+      "{'name':'f','arguments':'{}'},'id':'a','type':'function'}]},'delta':{"
+      "'content':''},'finish_reason':''}]}",
+      "start m 7\nopen 0 text\ntext 0 a\nclose 0\n"
+      "open 1 call id=a name=f\nargs 1 {}\nclose 1\nfinish 0 calls\nend\n" },
     { "no choices", "{'id':'c1','choices':[]}",
       "error BAD_UPSTREAM: The provider's answer holds no choices.\n" },
     { "an error instead", "{'detail':'nope'}", "error BAD_UPSTREAM: nope\n" }
@@ -326,7 +344,7 @@ static const struct {
     { "sums that do not add up", "{'prompt_tokens':2,'completion_tokens':1,"
       "'prompt_tokens_details':{'cached_tokens':5},"
       "'completion_tokens_details':{'reasoning_tokens':9}}",
-      "usage in=0 read=5 out=0 reasoning=1" },
+      "usage in=0 read=2 out=0 reasoning=1" },
     { "the greatest numbers", "{'prompt_tokens':9223372036854775807,"
       "'completion_tokens':9223372036854775807,'total_tokens':"
       "9223372036854775807,'cache_read_input_tokens':9223372036854775807,"

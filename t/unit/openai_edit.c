@@ -126,8 +126,8 @@ static const struct { const char *name, *json, *merged; } merges[] = {
       "{\"model\":\"m\" , \"provid\\u0065r\":\"p\" , " M "}",
       "{\"model\":\"m\" , " M "}" },
     { "all of ours at once, also side by side",
-      "{\"tags\":[\"a\"],\"tag\":1,\"model\":\"m\",\"provider\":null,"
-      "\"parameters\":{}," M ",\"tag\\u0073\":2}",
+      "{\"tag\\u0073\":[\"a\"],\"tag\":1,\"model\":\"m\",\"provider\":null,"
+      " \"parameters\":{}," M "}",
       "{\"model\":\"m\"," M "}" },
     { "an object named provider stays",
       "{\"model\":\"m\"," M ",\"provider\":{\"a\":1}}",

@@ -341,6 +341,29 @@ static void logprobs_on_one_line(apr_pool_t *p)
        "log probabilities do not break the event");
 }
 
+/* Gemini tells its sources when the text is over. */
+static void late_citation(apr_pool_t *p)
+{
+    llmux_cite_t cite = { llmux_slice("u"), llmux_slice("t"),
+                          llmux_slice(NULL), 0, 2 };
+    llmux_event_t open = { .kind = LLMUX_EV_BLOCK_START };
+    llmux_event_t stop = { .kind = LLMUX_EV_BLOCK_STOP };
+    llmux_event_t late = { .kind = LLMUX_EV_CITE, .cite = &cite };
+    llmux_event_t end = { .kind = LLMUX_EV_END };
+    pipe_t a = open_pipe(p, &streamed), b = open_pipe(p, &whole);
+    const llmux_event_t *all[] = { &open, &stop, &late, &end };
+    unsigned int i;
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        encode(&a, all[i]);
+        encode(&b, all[i]);
+    }
+    ok(strstr(llmux_buf_slice(a.out).data, "\"annotations\":[{") != NULL,
+       "a citation after its text is told");
+    ok(strstr(llmux_buf_slice(b.out).data, "\"annotations\":[{") != NULL,
+       "... also in one document");
+}
+
 static const struct { llmux_finish_e finish; const char *want; } finishes[] = {
     { LLMUX_FINISH_STOP, "stop" }, { LLMUX_FINISH_STOP_SEQUENCE, "stop" },
     { LLMUX_FINISH_LENGTH, "length" }, { LLMUX_FINISH_CONTEXT, "length" },
@@ -405,6 +428,7 @@ int main(void)
     wishes(p);
     anonymous(p);
     logprobs_on_one_line(p);
+    late_citation(p);
     reasons(p);
     constant_memory(p);
     apr_pool_destroy(p);

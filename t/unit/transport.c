@@ -10,7 +10,9 @@
 
 static apr_pool_t *pool;
 static upstream_t server;
-static volatile int saw_gone;       /* the provider saw the client leave */
+static int saw_gone;                /* the provider saw the client leave: 1,
+                                     * or in vain: -1; atomic */
+static char block[1 << 20];         /* of x */
 
 /* ---- what the provider plays ------------------------------------------ */
 
@@ -130,13 +132,35 @@ static int endless_interim(conn_t *c)
     return 0;
 }
 
+static int big_body(conn_t *c, const char *head)
+{
+    return say(c, head) && say_bytes(c, block, sizeof(block));
+}
+
 static int big(conn_t *c)
 {
-    static char block[1 << 20];
+    return big_body(c, OK_HEAD "Content-Length: 1048576\r\n\r\n");
+}
 
-    memset(block, 'x', sizeof(block));
-    return say(c, OK_HEAD "Content-Length: 1048576\r\n\r\n")
-           && say_bytes(c, block, sizeof(block));
+static int big_closing(conn_t *c)
+{
+    return big_body(c, OK_HEAD "\r\n") && 0;
+}
+
+static int big_cut(conn_t *c)
+{
+    return big_body(c, OK_HEAD "Content-Length: 1048577\r\n\r\n") && 0;
+}
+
+static int big_chunked(conn_t *c)
+{
+    int i, on = say(c, OK_HEAD "Transfer-Encoding: chunked\r\n\r\n");
+
+    for (i = 0; i < 128 && on; i++) {
+        on = say(c, "2000\r\n") && say_bytes(c, block, 8192)
+             && say(c, "\r\n");
+    }
+    return say(c, "0\r\n\r\n");
 }
 
 static int mute(conn_t *c)
@@ -179,7 +203,8 @@ static int drip(conn_t *c)
 static int watched(conn_t *c)
 {
     say(c, OK_HEAD "\r\nhello");
-    saw_gone = gone_within(c, 250) ? 1 : -1;
+    __atomic_store_n(&saw_gone, gone_within(c, 250) ? 1 : -1,
+                     __ATOMIC_SEQ_CST);
     return 0;
 }
 
@@ -232,7 +257,9 @@ static const script_t scripts[] = {
     { "/dribble", dribble }, { "/zipped", zipped }, { "/bomb", bomb },
     { "/many-headers", many_headers }, { "/endless-head", endless_head },
     { "/endless-line", endless_line }, { "/endless-interim", endless_interim },
-    { "/big", big }, { "/mute", mute }, { "!/unread", unread },
+    { "/big", big },
+    { "/big-closing", big_closing }, { "/big-cut", big_cut },
+    { "/big-chunked", big_chunked }, { "/mute", mute }, { "!/unread", unread },
     { "/slow-head", slow_head }, { "/stall", stall }, { "/drip", drip },
     { "/watched", watched }, { "/pieces", pieces },
     { "/then-close", then_close }, { "/die-on-second", die_on_second },
@@ -428,12 +455,23 @@ static void test_bomb(void)
 
 static void test_steps(void)
 {
-    outcome_t o = get(&patient, "/big");
+    static const char *const paths[] = {
+        "/big", "/big-closing", "/big-chunked", "/big-cut"
+    };
+    outcome_t o;
+    int i;
 
-    ok(o.end == LLMUX_STEP_DONE && o.body->len == 1 << 20
-       && strspn(text_of(&o), "x") == 1 << 20, "a big body");
-    ok(o.most <= 2 * 16384, "comes a read at a time (%lu bytes at most)",
-       (unsigned long)o.most);
+    for (i = 0; i < 4; i++) {
+        o = get(&patient, paths[i]);
+        if (!ok(o.end == (i < 3 ? LLMUX_STEP_DONE : LLMUX_STEP_FAILED)
+           && o.body->len == 1 << 20
+           && strspn(text_of(&o), "x") == 1 << 20, "%s", paths[i])) {
+            printf("#   %lu bytes, %s\n", (unsigned long)o.body->len,
+                   o.detail);
+        }
+        ok(o.most <= 2 * 16384, "comes a read at a time (%lu bytes at most)",
+           (unsigned long)o.most);
+    }
 }
 
 /* Clocks run down in 150 ms; all others have seconds. */
@@ -540,6 +578,17 @@ static void test_unreachable(void)
     ok(o.fail == LLMUX_FAIL_LOCAL, "not a URL: %s", o.detail);
 }
 
+static int provider_saw_it(void)
+{
+    int i, saw = 0;
+
+    for (i = 0; i < 60 && !saw; i++) {
+        pause_ms(10);
+        saw = __atomic_exchange_n(&saw_gone, 0, __ATOMIC_SEQ_CST);
+    }
+    return saw == 1;
+}
+
 static void test_leave(void)
 {
     llmux_request_t rq = { &patient, url_of("/watched"), NULL,
@@ -549,16 +598,12 @@ static void test_leave(void)
     llmux_wait_t wait = { 0 };
     apr_pool_t *p;
     llmux_wire_t *w;
-    int i, idle = llmux_transport_idle_count();
+    int idle = llmux_transport_idle_count();
 
     drive_to_end(pool, &rq, &o);
-    for (i = 0; i < 60 && !saw_gone; i++) {
-        pause_ms(10);
-    }
-    ok(saw_gone == 1, "close in the middle ends the connection at once");
+    ok(provider_saw_it(), "close in the middle ends the connection at once");
     ok(llmux_transport_idle_count() <= idle, "and it is not kept");
 
-    saw_gone = 0;
     apr_pool_create(&p, pool);
     o.body = llmux_buf_create(pool, 100);
     w = llmux_transport_curl.open(p, llmux_env_process(), &rq, &to);
@@ -566,10 +611,7 @@ static void test_leave(void)
         wait_poll(&wait);
     }
     apr_pool_destroy(p);
-    for (i = 0; i < 60 && !saw_gone; i++) {
-        pause_ms(10);
-    }
-    ok(saw_gone == 1, "so does the end of the pool");
+    ok(provider_saw_it(), "so does the end of the pool");
 }
 
 static void test_pool(void)
@@ -748,6 +790,7 @@ int main(void)
     apr_pool_create(&child, NULL);
     is_int(llmux_transport_process_init(), APR_SUCCESS, "process init");
     is_int(llmux_transport_idle_count(), 0, "no child, nothing idle");
+    memset(block, 'x', sizeof(block));
     upstream_start(&server, scripts, NULL);
     is_str(text_of((outcome_t[]){ get(&patient, "/whole") }), "hello",
            "an exchange without a pool");

@@ -106,6 +106,10 @@ static int hear_head(conn_t *c)
         if (n <= 0) {
             return 0;
         }
+        if (!c->ssl && *c->head == 0x16) {
+            say(c, "HTTP/1.1 400 No TLS Here\r\n\r\n");
+            return 0;
+        }
         len += n;
         c->head[len] = '\0';
         end = strstr(c->head, "\r\n\r\n");
