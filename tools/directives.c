@@ -217,9 +217,10 @@ int main(void)
     printf("<!-- Written by `make docs` from include/llmux/settings.def. -->\n"
            "# Directives\n\n"
            "`conf/llmux.conf` shows all of them at work. Sizes are bytes or "
-           "take `K`, `M`, `G`;\ntimes take `us`, `ms`, `s`, `m`, `h`; keys "
-           "are best given as `env:NAME` or `file:PATH`.\n`apachectl -t` "
-           "refuses a mistake with its file and line.\n\n");
+           "take `K`, `M`, `G`;\ntimes take `ms`, `s`, `m`, `h`, bare "
+           "numbers are seconds; keys are best given as\n`env:NAME` or "
+           "`file:PATH`. `apachectl -t` refuses a mistake with its file and "
+           "line.\n\n");
     print_index();
     print_parts();
     print_kinds();

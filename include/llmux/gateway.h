@@ -90,7 +90,8 @@ struct llmux_sink_t {
 /* A request as it came. Lives as long as the exchange. */
 typedef struct llmux_ingress_t {
     const char *method;
-    const char *path;               /* decoded, below the mount point */
+    const char *path;               /* decoded */
+    const char *below;              /* behind the mount point, or NULL */
     const apr_table_t *headers;
     apr_int64_t length;             /* Content-Length; -1 = not said */
     llmux_slice_t query_key;        /* ?key=, taken out of the URL */

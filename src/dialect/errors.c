@@ -129,11 +129,14 @@ llmux_error_e llmux_error_kind_of_word(llmux_slice_t s, llmux_error_e other)
  * Lower case. */
 static const char *const too_long[] = {
     "maximum context length",
+    "max context length",
     "context length exceeded",
     "exceeds the context window",
     "exceed context limit",
     "context window of this model",
     "prompt is too long",
+    "prompt too long",
+    "length of all messages is too long",
     "input token count",
     NULL
 };
@@ -297,18 +300,24 @@ static llmux_error_e kind_of(const said_t *said, int status)
     return word(said->code, 0, kind);
 }
 
-/* "The model `x` does not exist": otherwise a 404 may mean the URL. */
+/* "The model `x` does not exist", and Anthropic's "model: x": otherwise a 404
+ * may mean the URL. */
 static int says_no_model(llmux_slice_t message)
 {
-    return has_nocase(message, "model")
-        && (has_nocase(message, "not exist")
-            || has_nocase(message, "not found"));
+    return llmux_slice_starts(message, "model: ")
+        || (has_nocase(message, "model")
+            && (has_nocase(message, "not exist")
+                || has_nocase(message, "not found")));
 }
 
 static llmux_error_e refine(llmux_error_e kind, llmux_slice_t message)
 {
     switch (kind) {
     case LLMUX_ERR_INVALID:
+        if (has_nocase(message, "api key not valid")) {
+            return LLMUX_ERR_AUTH;      /* Google says 400 to that */
+        }
+        /* fall through */
     case LLMUX_ERR_TOO_LARGE:
     case LLMUX_ERR_BAD_UPSTREAM:
         return says_too_long(message) ? LLMUX_ERR_CONTEXT : kind;

@@ -31,14 +31,14 @@ static const struct {
     { "DEADLINE_EXCEEDED",   LLMUX_ERR_TIMEOUT,     504 }
 };
 
-/* What Google says in words alone. All of `has` must be in the message. */
+/* What Google says in words alone: `has` is in the message. */
 static const struct {
     llmux_error_e from;
     const char *has;
     llmux_error_e to;
 } hints[] = {
     { LLMUX_ERR_INVALID,    "input token count",       LLMUX_ERR_CONTEXT },
-    { LLMUX_ERR_INVALID,    "number of tokens allowed", LLMUX_ERR_CONTEXT },
+    { LLMUX_ERR_INVALID,    "of tokens allowed",       LLMUX_ERR_CONTEXT },
     { LLMUX_ERR_INVALID,    "payload size exceeds",    LLMUX_ERR_TOO_LARGE },
     { LLMUX_ERR_INVALID,    "API key not valid",       LLMUX_ERR_AUTH },
     { LLMUX_ERR_INVALID,    "API key expired",         LLMUX_ERR_AUTH },

@@ -64,11 +64,6 @@ int llmux_openai_can(const llmux_openai_out_t *o, unsigned int ability);
  * @param hint system text of ours to go behind the client's, or NULL */
 void llmux_openai_write_messages(llmux_openai_out_t *o, const char *hint);
 
-/** One content part; a medium that the target has no part for is an error
- * with `param`. */
-void llmux_openai_write_part(llmux_openai_out_t *o, const llmux_block_t *b,
-                             const char *param);
-
 /* ---- audio formats --------------------------------------------------- */
 
 /** "mp3" -> "audio/mpeg" and back; NULL for what has no name there. */

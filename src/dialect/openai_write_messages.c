@@ -185,8 +185,8 @@ static void write_marker(llmux_openai_out_t *o)
     llmux_jw_raw(&o->jw, llmux_slice("{\"mode\":\"explicit\"}"));
 }
 
-void llmux_openai_write_part(llmux_openai_out_t *o, const llmux_block_t *b,
-                             const char *param)
+static void write_part(llmux_openai_out_t *o, const llmux_block_t *b,
+                       const char *param)
 {
     static void (*const writers[])(llmux_openai_out_t *,
                                    const llmux_media_t *, const char *) = {
@@ -231,7 +231,7 @@ static void write_parts(llmux_openai_out_t *o, const llmux_message_t *m,
     const llmux_block_t *b;
 
     for (b = of_kinds(m->blocks, kinds); b; b = of_kinds(b->next, kinds)) {
-        llmux_openai_write_part(o, b, m->param);
+        write_part(o, b, m->param);
     }
 }
 
@@ -518,7 +518,7 @@ static void write_media(thread_t *t)
         write_text_part(t->o, llmux_slice(apr_psprintf(
             t->o->pool, "From the result of tool call %s:",
             llmux_slice_str(t->o->pool, medium->call_id))));
-        llmux_openai_write_part(t->o, medium->block, medium->param);
+        write_part(t->o, medium->block, medium->param);
     }
     apr_array_clear(t->media);
 }

@@ -274,6 +274,19 @@ static void classify(attempt_t *a)
     a->error = shield(a, err);
 }
 
+/* Announced as a stream, but one document came: there are no frames to pass
+ * on, so it is encoded like any other. */
+static void unrelay(attempt_t *a)
+{
+    llmux_encode_t how = answer_how(a->x);
+
+    if (a->relay && a->x->record.streamed
+        && llmux_stream_body(a->stream).len) {
+        a->relay = 0;
+        a->encoder = llmux_dialect_openai.encoder(a->pool, &how);
+    }
+}
+
 static void conclude(attempt_t *a, llmux_step_e step)
 {
     if (a->refusal) {
@@ -286,6 +299,7 @@ static void conclude(attempt_t *a, llmux_step_e step)
         failed(a, LLMUX_ERR_BAD_UPSTREAM, "no response");
     }
     else if (!a->error && !a->ended_at) {
+        unrelay(a);
         llmux_stream_end(a->stream);
         if (!a->error && !a->ended_at) {
             failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was cut off");

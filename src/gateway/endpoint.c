@@ -52,26 +52,36 @@ static const llmux_error_t *wrong_method(llmux_exchange_t *x)
                        x->in->path, x->endpoint->methods);
 }
 
-const llmux_error_t *find_endpoint(llmux_exchange_t *x)
+/* The endpoint of this path, or NULL. */
+static const endpoint_t *lookup(const char *path, const char **tail)
 {
     apr_size_t i;
 
     for (i = 0; i < ENDPOINTS; i++) {
-        const char *tail = match(&endpoints[i], x->in->path);
-
-        if (tail) {
-            x->endpoint = &endpoints[i];
-            x->tail = tail;
-            x->record.endpoint = endpoints[i].name;
-            if (has_method(endpoints[i].methods, x->in->method)
-                || !strcmp(x->in->method, "OPTIONS")) {
-                return NULL;
-            }
-            return wrong_method(x);
+        *tail = match(&endpoints[i], path);
+        if (*tail) {
+            return &endpoints[i];
         }
     }
-    return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
-                       "Unknown path %s. This gateway answers POST "
-                       "/v1/chat/completions, GET /v1/models, GET /health and "
-                       "GET /metrics.", x->in->path);
+    return NULL;
+}
+
+const llmux_error_t *find_endpoint(llmux_exchange_t *x)
+{
+    x->endpoint = lookup(x->in->path, &x->tail);
+    if (!x->endpoint && x->in->below) {
+        x->endpoint = lookup(x->in->below, &x->tail);
+    }
+    if (!x->endpoint) {
+        return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
+                           "Unknown path %s. This gateway answers POST "
+                           "/v1/chat/completions, GET /v1/models, GET /health "
+                           "and GET /metrics.", x->in->path);
+    }
+    x->record.endpoint = x->endpoint->name;
+    if (!has_method(x->endpoint->methods, x->in->method)
+        && strcmp(x->in->method, "OPTIONS")) {
+        return wrong_method(x);
+    }
+    return NULL;
 }

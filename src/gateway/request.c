@@ -106,11 +106,6 @@ static const llmux_error_t *incomplete(llmux_exchange_t *x, apr_status_t rv)
     return err;
 }
 
-static apr_size_t expected_length(const llmux_exchange_t *x)
-{
-    return x->in->length > 0 ? (apr_size_t)x->in->length : 0;
-}
-
 go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     apr_status_t rv;
@@ -132,7 +127,7 @@ go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait)
     if (rv == APR_ENOSPC) {
         return fail(x, too_large(x));
     }
-    if (rv != APR_EOF || x->body->len < expected_length(x)) {
+    if (rv != APR_EOF) {
         return fail(x, incomplete(x, rv));
     }
     return fail(x, still_encoded(x));

@@ -18,7 +18,6 @@ void *llmux_create_dir(apr_pool_t *p, char *dir)
     dir_conf_t *conf = apr_pcalloc(p, sizeof(*conf));
 
     settings_unset(&conf->settings);
-    conf->mount = dir && dir[0] == '/' && dir[1] ? dir : NULL;
     return conf;
 }
 
@@ -28,7 +27,6 @@ void *llmux_merge_dir(apr_pool_t *p, void *basev, void *addv)
     dir_conf_t *conf = apr_pcalloc(p, sizeof(*conf));
 
     settings_merge(&conf->settings, &base->settings, &add->settings);
-    conf->mount = add->mount ? add->mount : base->mount;
     return conf;
 }
 

@@ -57,20 +57,21 @@ static void make_env(request_ctx_t *ctx)
 
 /* ---- the request ----------------------------------------------------- */
 
-/* The path as it is, or, where the location is not the root, what is behind
- * it: <Location "/llm"> makes /llm/v1/models work too. */
-static const char *path_below(const request_rec *r, const char *mount)
+/* The path behind that of the innermost <Location>, or NULL: so that
+ * <Location "/llm"> makes /llm/v1/models work too. The location is httpd's own
+ * word, never a guess from the URL: a guess would open a way around what is
+ * required for another path. */
+static const char *path_below(request_rec *r)
 {
-    apr_size_t n = mount ? strlen(mount) : 0;
+    core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    apr_size_t n = core->d && !core->r && !core->d_is_fnmatch
+        ? strlen(core->d) : 0;
 
-    while (n && mount[n - 1] == '/') {
+    while (n && core->d[n - 1] == '/') {
         n--;
     }
-    if (n && !strncmp(r->uri, mount, n) && r->uri[n] == '/'
-        && strcmp(mount, "/v1") && strncmp(mount, "/v1/", 4)) {
-        return r->uri + n;
-    }
-    return r->uri;
+    return n && !strncmp(r->uri, core->d, n) && r->uri[n] == '/'
+        ? r->uri + n : NULL;
 }
 
 static apr_int64_t body_length(request_rec *r)
@@ -81,13 +82,14 @@ static apr_int64_t body_length(request_rec *r)
     return text && ap_parse_strict_length(&n, text) ? (apr_int64_t)n : -1;
 }
 
-static llmux_ingress_t *ingress(request_ctx_t *ctx, const dir_conf_t *dir)
+static llmux_ingress_t *ingress(request_ctx_t *ctx)
 {
     request_rec *r = ctx->r;
     llmux_ingress_t *in = apr_pcalloc(r->pool, sizeof(*in));
 
     in->method = r->method;
-    in->path = path_below(r, dir->mount);
+    in->path = r->uri;
+    in->below = path_below(r);
     in->headers = r->headers_in;
     in->length = body_length(r);
     in->query_key = llmux_slice(ctx->query_key);
@@ -133,8 +135,7 @@ int llmux_handler(request_rec *r)
     ctx = request_ctx(r);
     make_env(ctx);
     ctx->exchange = llmux_exchange_open(r->pool, &ctx->env, server->service,
-                                        settings(r, dir),
-                                        ingress(ctx, dir));
+                                        settings(r, dir), ingress(ctx));
     drive(ctx);
     return OK;
 }

@@ -23,12 +23,17 @@ request_ctx_t *request_ctx(request_rec *r)
     return ctx;
 }
 
-/* Does the location that this request fell into belong to us? */
+/* Does the location that this request fell into belong to us? SetHandler is
+ * an expression, even where it is one word. */
 static int is_ours(request_rec *r)
 {
     core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    const char *handler = core->handler, *err = NULL;
 
-    return core->handler && !strcmp(core->handler, "llmux");
+    if (core->expr_handler) {
+        handler = ap_expr_str_exec(r, core->expr_handler, &err);
+    }
+    return handler && !err && !strcmp(handler, "llmux");
 }
 
 /* ---- keys in the URL ------------------------------------------------- */

@@ -24,7 +24,6 @@ APLOG_USE_MODULE(llmux);
 /* A location's settings, unset where it says nothing. */
 typedef struct dir_conf_t {
     llmux_settings_t settings;
-    const char *mount;          /* the location's path, or NULL */
 } dir_conf_t;
 
 /* <LLMuxProvider>, with where it stands for messages. */

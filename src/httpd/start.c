@@ -139,7 +139,7 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         return OK;
     }
     state = map_state(main_server, server_conf(main_server)->shared_memory);
-    if (!state || llmux_transport_process_init() != APR_SUCCESS) {
+    if (!state) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     for (s = main_server; s; s = s->next) {
@@ -154,8 +154,11 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 
 void llmux_child_init(apr_pool_t *pchild, server_rec *s)
 {
-    apr_status_t rv = llmux_transport_child_init(pchild);
+    apr_status_t rv = llmux_transport_process_init();
 
+    if (rv == APR_SUCCESS) {
+        rv = llmux_transport_child_init(pchild);
+    }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
                      "LX0105: no connections to providers can be kept");

@@ -51,6 +51,7 @@ static const struct {
     { "reasoning-input",    LLMUX_CAN_REASONING },
     { "file-input",         LLMUX_CAN_FILE },
     { "media-url",          LLMUX_CAN_MEDIA_URL },
+    { "cache-marks",        LLMUX_CAN_CACHE_MARK },
 };
 
 #define ABILITIES ((int)(sizeof(abilities) / sizeof(abilities[0])))

@@ -51,7 +51,8 @@ static const struct {
       "}]}",
       "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]}],"
       "\"generationConfig\":{},\"safetySettings\":[{\"category\":\"X\"}]}",
-      "drop=odd,service_tier,logit_bias,verbosity,user,metadata,store,prompt_cache_key" },
+      "drop=odd,service_tier,logit_bias,verbosity,user,metadata,store,"
+      "prompt_cache_key" },
     { "service tiers",
       "gemini-2.5-flash",
       "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"service_t"
@@ -590,7 +591,8 @@ int main(void)
         one_refused(p, i);
     }
     by_hand(p, "gemini-3-flash",
-            "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"Begin.\"}]},"
+            "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":"
+            "\"Begin.\"}]},"
             "{\"role\":\"model\",\"parts\":[{\"functionCall\":"
             "{\"name\":\"f\",\"args\":{}},\"thoughtSignature\":"
             "\"skip_thought_signature_validator\"}]},{\"role\":\"user\","
@@ -600,7 +602,8 @@ int main(void)
             "\"generationConfig\":{}}",
             "a result with a picture, and wrong");
     by_hand(p, "gemini-2.5-flash",
-            "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"Begin.\"}]},"
+            "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":"
+            "\"Begin.\"}]},"
             "{\"role\":\"model\",\"parts\":[{\"functionCall\":"
             "{\"name\":\"f\",\"args\":{}}}]},{\"role\":\"user\","
             "\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response\":{"

@@ -398,6 +398,11 @@ static const struct {
       "Insufficient Balance", NULL, "insufficient_quota" },
     { 404, "{'error':{'message':'The model `x` does not exist','code':404}}",
       "MODEL", "The model `x` does not exist", NULL, "model_not_found" },
+    { 404, "{'type':'error','error':{'type':'not_found_error','message':"
+      "'model: x'}}", "MODEL", "model: x", NULL, "model_not_found" },
+    { 400, "{'error':{'code':400,'message':'API key not valid.','status':"
+      "'INVALID_ARGUMENT'}}", "AUTH", "API key not valid.", NULL,
+      "invalid_api_key" },
     { 404, "{'error':{'message':'m','code':'model_not_found'}}", "MODEL", "m",
       NULL, "model_not_found" },
     { 404, "{'detail':'Not Found'}", "NOT_FOUND", "Not Found", NULL,

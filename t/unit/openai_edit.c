@@ -174,7 +174,8 @@ static void test_merge(void)
 static const struct { const char *name, *json, *edited; } edits[] = {
     { "the model alone",
       "\n{ \"x\" : [ 1.0 ,\"\\u00e9\" ] , \"model\" : \"m\\u0061\" , " M " }  ",
-      "\n{ \"x\" : [ 1.0 ,\"\\u00e9\" ] , \"model\" : \"up\\\"m\" , " M " }  " },
+      "\n{ \"x\" : [ 1.0 ,\"\\u00e9\" ] , \"model\" : \"up\\\"m\" , " M
+      " }  " },
     { "a member named model further down stays",
       "{\"x\":{\"model\":\"a\"},\"mod\\u0065l\":\"b\"," M "}",
       "{\"x\":{\"model\":\"a\"},\"mod\\u0065l\":\"up\\\"m\"," M "}" },

@@ -166,6 +166,9 @@ static const struct { const char *name, *json, *dump; } meanings[] = {
       "'thinking':[{'type':'text','text':'t'},{'type':'reference'}]},"
       "{'type':'text','text':'a'}]}]}",
       "assistant\n  think text=t\n  text text=a\n\n" },
+    { "a thought as a string",
+      "{'messages':[{'role':'assistant','content':[{'type':'thinking',"
+      "'thinking':'t'}]}]}", "assistant\n  think text=t\n\n" },
     { "a signature on a call",
       "{'messages':[{'role':'assistant','tool_calls':[{'id':'x','function':"
       "{'name':'f','arguments':'{}'},'extra_content':{'google':"
@@ -186,6 +189,11 @@ static const struct { const char *name, *json, *dump; } meanings[] = {
       HI "tool name=f schema={}\n choice=4 choose=f\n" },
     { "choice: any is required", "{" ASK ",'tool_choice':'any'}",
       HI " choice=3\n" },
+    { "choice: legacy", "{" ASK ",'function_call':'auto','functions':[]}",
+      HI " choice=1\n" },
+    { "choice: the new form wins",
+      "{" ASK ",'tool_choice':'none','function_call':'auto'}",
+      HI " choice=2\n" },
     { "choice: named", "{" ASK ",'tool_choice':{'type':'function',"
       "'function':{'name':'f'}}}", HI " choice=4 choose=f\n" },
     { "choice: a custom tool", "{" ASK ",'tool_choice':{'type':'custom',"
@@ -305,6 +313,9 @@ static const struct { const char *param, *json, *says; } refusals[] = {
     { "messages[0].content[0].image_url.url",
       PART("{'type':'image_url','image_url':{'url':"
            "'data:image/png;base64,!'}}"), "data URL" },
+    { "messages[0].content[0].image_url",
+      PART("{'type':'image_url','image_url':'data:image/png;base64,'}"),
+      "empty data URL" },
     { "messages[0].content[0].image_url.detail",
       PART("{'type':'image_url','image_url':{'url':'https://x/','detail':"
            "'huge'}}"), "found 'huge'" },
@@ -372,6 +383,8 @@ static const struct { const char *param, *json, *says; } refusals[] = {
       "{" ASK ",'tools':[{'type':'function','function':{'name':'f',"
       "'parameters':'{}'}}]}", "expected an object, found a string" },
     { "tool_choice", "{" ASK ",'tool_choice':'maybe'}", "found 'maybe'" },
+    { "tool_choice", "{" ASK ",'tool_choice':1}", "a string or an object" },
+    { "function_call", "{" ASK ",'function_call':1}", "an object" },
     { "tool_choice.function.name",
       "{" ASK ",'tool_choice':{'type':'function','function':{}}}",
       "found nothing" },
@@ -381,6 +394,20 @@ static const struct { const char *param, *json, *says; } refusals[] = {
     { "tool_choice.allowed_tools.tools",
       "{" ASK ",'tool_choice':{'type':'allowed_tools','allowed_tools':"
       "{'mode':'auto','tools':[]}}}", "at least one" },
+    { "response_format", "{" ASK ",'response_format':'json'}", "an object" },
+    { "reasoning", "{" ASK ",'reasoning':true}", "an object" },
+    { "thinking", "{" ASK ",'thinking':true}", "an object" },
+    { "thinking.type", "{" ASK ",'thinking':{'type':'deep'}}", "'deep'" },
+    { "logit_bias", "{" ASK ",'logit_bias':[]}", "an object" },
+    { "modalities", "{" ASK ",'modalities':'text'}", "an array" },
+    { "tools", "{" ASK ",'tools':{}}", "an array" },
+    { "tools[0]", "{" ASK ",'tools':[1]}", "an object" },
+    { "stream_options", "{" ASK ",'stream_options':1}", "an object" },
+    { "verbosity", "{" ASK ",'verbosity':"
+      "'\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4"
+      "\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4"
+      "\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4"
+      "x\\u00e4\\u00e4\\u00e4'}", "x\xc3\xa4...'" },
     { "metadata", "{" ASK ",'metadata':[]}", "an object" },
     { "modalities[0]", "{" ASK ",'modalities':[1]}", "a string" },
     { NULL, "[]", "expected an object, found an array" }
@@ -462,8 +489,26 @@ static void test_calls(void)
        && !llmux_chat_call(chat, llmux_slice(NULL), NULL),
        "an unknown id has no call");
     add_turn(chat, "z");
-    ok(llmux_chat_call(chat, llmux_slice("z"), NULL) == chat->last->blocks->call,
+    ok(llmux_chat_call(chat, llmux_slice("z"), NULL)
+           == chat->last->blocks->call,
        "messages that come later are found too");
+}
+
+static void test_usage(void)
+{
+    static const struct { const char *json; int wanted; } asked[] = {
+        { "{" ASK ",'stream':true,'stream_options':{'include_usage':true}}",
+          1 },
+        { "{" ASK ",'stream':true,'stream_options':{}}", 0 },
+        { "{" ASK ",'stream_options':{'include_usage':true}}", 0 }
+    };
+    llmux_chat_t *chat;
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        read_body(quotes(asked[i].json), &chat);
+        is_int(chat->include_usage, asked[i].wanted, asked[i].json);
+    }
 }
 
 static void test_words(void)
@@ -493,6 +538,7 @@ int main(void)
     test_refusals();
     test_limits();
     test_calls();
+    test_usage();
     test_words();
     apr_pool_destroy(pool);
     return tap_done();

@@ -131,6 +131,10 @@ static const struct {
       MSG(CALLS "," TOOL("a", "1") "," CALLS "," U "," TOOL("a", "2")),
       MSG(CALLS "," TOOL("a", "1") "," CALLS "," TOOL("a", "2") "," U),
       NULL },
+    { "and none to the first that answers the second", NONE,
+      MSG(CALLS "," U "," CALLS "," U "," TOOL("a", "2")),
+      MSG(CALLS "," TOOL("a", NO_ANSWER) "," U "," CALLS "," TOOL("a", "2")
+          "," U), "emulate=messages.tool_call_id" },
     { "a call without an answer gets one", NONE,
       MSG(CALLS2 "," TOOL("b", "B") "," U),
       MSG(CALLS2 "," TOOL("b", "B") "," TOOL("a", NO_ANSWER) "," U),

@@ -208,13 +208,13 @@ static int watched(conn_t *c)
     return 0;
 }
 
-/* Five pieces, each at once after the other. */
+/* Twelve pieces, in a bit more than a third of a second. */
 static int pieces(conn_t *c)
 {
     int i;
 
-    say(c, OK_HEAD "Content-Length: 25\r\n\r\n");
-    for (i = 0; i < 5; i++) {
+    say(c, OK_HEAD "Content-Length: 60\r\n\r\n");
+    for (i = 0; i < 12; i++) {
         say(c, "hello");
         pause_ms(30);
     }
@@ -532,9 +532,9 @@ static void test_slow_client(void)
                            llmux_slice("{}") };
     outcome_t o = { .nap = 200 };
 
-    up.between = MS(100);
+    up.between = MS(150);
     drive_to_end(pool, &rq, &o);
-    ok(o.end == LLMUX_STEP_DONE && o.body->len == 25,
+    ok(o.end == LLMUX_STEP_DONE && o.body->len == 60,
        "a client slower than the silence allowed is not the provider's fault");
 }
 
@@ -554,7 +554,7 @@ static void test_fresh_wait(void)
         o.end = w->transport->step(w, &wait);
         usleep(1000);
     } while (o.end == LLMUX_STEP_AGAIN && ++o.steps < 2000);
-    ok(o.end == LLMUX_STEP_DONE && o.body->len == 25, "a fresh wait each time");
+    ok(o.end == LLMUX_STEP_DONE && o.body->len == 60, "a fresh wait each time");
     is_int(w->transport->step(w, &wait), LLMUX_STEP_DONE, "done stays done");
     w->transport->close(w);
     w->transport->close(w);

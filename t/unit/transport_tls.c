@@ -1,10 +1,11 @@
-/* transport_tls.c - exchanges over TLS: whom we trust, what we take up again. */
+/* transport_tls.c - exchanges over TLS: whom we trust, what we resume. */
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include <apr_file_io.h>
 #include <apr_strings.h>
 
 #include "llmux/transport.h"
@@ -17,7 +18,6 @@ static apr_pool_t *pool;
 static upstream_t server, plain, old, proxy;
 static SSL_CTX *context;
 static char block[1 << 20];         /* of x */
-static char ca_file[] = "/tmp/llmux-ca-XXXXXX";
 
 /* ---- the provider ----------------------------------------------------- */
 
@@ -88,7 +88,16 @@ static X509 *cert_make(EVP_PKEY *key)
     return cert;
 }
 
-static SSL_CTX *context_make(void)
+static char *temporary(void)
+{
+    const char *dir;
+
+    apr_temp_dir_get(&dir, pool);
+    return apr_pstrcat(pool, dir, "/llmux-ca-XXXXXX", NULL);
+}
+
+/* @param ca_file where the certificate goes: a template, filled in */
+static SSL_CTX *context_make(char *ca_file)
 {
     EVP_PKEY *key = EVP_RSA_gen(2048);
     X509 *cert = cert_make(key);
@@ -107,8 +116,8 @@ static SSL_CTX *context_make(void)
 
 /* ---- helpers ---------------------------------------------------------- */
 
-static const llmux_upstream_t trusting = {
-    .ca_file = ca_file, .proxy = "", .connect = MS(2000),
+static llmux_upstream_t trusting = {
+    .proxy = "", .connect = MS(2000),
     .first_byte = MS(2000), .between = MS(2000), .total = MS(5000),
     .idle = MS(10000)
 };
@@ -207,19 +216,21 @@ int main(void)
 {
     apr_pool_t *child;
     SSL_CTX *ancient;
+    char *ca_file, *other;
 
     apr_initialize();
     apr_pool_create(&pool, NULL);
     apr_pool_create(&child, NULL);
     llmux_transport_process_init();
     memset(block, 'x', sizeof(block));
-    ancient = context_make();
+    ca_file = temporary();
+    other = temporary();
+    trusting.ca_file = ca_file;
+    context = context_make(ca_file);
+    ancient = context_make(other);
     SSL_CTX_set_security_level(ancient, 0);
     SSL_CTX_set_min_proto_version(ancient, TLS1_VERSION);
     SSL_CTX_set_max_proto_version(ancient, TLS1_1_VERSION);
-    unlink(ca_file);
-    memset(ca_file + sizeof(ca_file) - 7, 'X', 6);
-    context = context_make();
     upstream_start(&server, scripts, context);
     upstream_start(&plain, scripts, NULL);
     upstream_start(&old, scripts, ancient);
@@ -232,7 +243,8 @@ int main(void)
     test_bodies();
     test_tunnel();
     apr_pool_destroy(child);
-    apr_pool_destroy(pool);
     unlink(ca_file);
+    unlink(other);
+    apr_pool_destroy(pool);
     return tap_done();
 }

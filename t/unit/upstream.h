@@ -252,7 +252,7 @@ typedef struct outcome_t {
     apr_interval_time_t took;
 
     apr_size_t now;             /* body bytes in this step */
-    int nap;                    /* ms the client takes for each piece */
+    int nap;                    /* ms the client takes for what a step brings */
     int leave;                  /* close once a body byte came */
 } outcome_t;
 
@@ -272,9 +272,6 @@ static void got_body(void *baton, const char *data, apr_size_t len)
 
     llmux_buf_add(o->body, data, len);
     o->now += len;
-    if (o->nap) {
-        usleep(o->nap * 1000);
-    }
 }
 
 /** Waits as a caller would. */
@@ -314,6 +311,7 @@ static void drive_to_end(apr_pool_t *p, const llmux_request_t *rq,
         o->end = t->step(w, &wait);
         o->steps++;
         o->most = o->now > o->most ? o->now : o->most;
+        usleep(o->now ? o->nap * 1000 : 0);
         if (o->end == LLMUX_STEP_AGAIN && !(o->leave && o->body->len)) {
             wait_poll(&wait);
         }
