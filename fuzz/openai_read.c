@@ -65,16 +65,24 @@ static void check_edited(apr_pool_t *p, llmux_slice_t text,
     }
 }
 
+/* Roles and the limit's name stay, so that the two can be compared. */
+#define ALL_EDITS (LLMUX_CAN_STREAM_USAGE | LLMUX_CAN_MAX_COMPLETION \
+                   | LLMUX_CAN_DEVELOPER)
+
 static void edit(apr_pool_t *p, const llmux_openai_head_t *head,
                  llmux_slice_t body)
 {
     llmux_target_t target = { "fuzz", llmux_slice("a \"model\""),
-                              LLMUX_CAN_STREAM_USAGE, 0, NULL };
+                              ALL_EDITS, 0, NULL };
     llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
 
-    llmux_openai_edit(out, head, body, &target);
+    llmux_openai_edit(out, p, head, body, &target);
     MUST(!out->failed);
     check_edited(p, llmux_buf_slice(out), head, &target);
+    target.can = 0;
+    llmux_buf_reset(out);
+    llmux_openai_edit(out, p, head, body, &target);
+    MUST(!out->failed && llmux_json_is_object(p, llmux_buf_slice(out)));
 }
 
 /* What parameters bring in may make a body that is refused after all. */

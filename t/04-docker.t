@@ -83,23 +83,21 @@ for my $section (@sections) {
     is($status, 0, "tools/packages has a section $section") or diag($out);
 }
 ok(make_knows($_), "make knows $_")
-    for grep { !/^-/ } map { split } $runs =~ /\bmake\b([^&|;]*)/g;
+    for grep { !/^-/ } map { split } $runs =~ /\bmake\b([^&|;\n]*)/g;
 
 # ---- the packages, of all sections
 
 my %packages = map { (split)[1] => 1 } grep { /^\w/ }
     split /\n/, slurp("$tree/tools/packages");
+my @names = sort keys %packages;
+my (undef, $shown) = run([qw(apt-cache show --no-all-versions), @names]);
+my %there = map { $_ => 1 } $shown =~ /^Package: (\S+)$/mg;
 SKIP: {
-    my ($status, $out) = run([qw(apt-cache show --no-all-versions make)]);
-
-    if ($status ne '0') {
-        fail('apt knows no packages here') if $ENV{LLMUX_REQUIRE};
-        skip 'apt knows no packages here', 1;
+    if (!%there) {
+        fail('apt knows packages') if $ENV{LLMUX_REQUIRE};
+        skip 'apt knows no packages here', scalar @names;
     }
-    for my $name (sort keys %packages) {
-        ($status) = run([qw(apt-cache show --no-all-versions), $name]);
-        is($status, 0, "Debian has $name");
-    }
+    ok($there{$_}, "Debian has $_") for @names;
 }
 
 # ---- who, where, how
@@ -155,7 +153,7 @@ sub start
     my (%env) = @_;
     make_path("$dir/run");
     return run(["$dir/$start", '-t'], env => {
-        (map { $_ => undef } grep { /KEY|TOKEN|_URL|_MODELS|ENDPOINT/ } keys %ENV),
+        %{ LLMux::Httpd::environment({ dir => $dir }) },
         LLMUX_HOME => $dir, LLMUX_RUN => "$dir/run", %env });
 }
 

@@ -8,16 +8,16 @@ use POSIX ();
 
 my $dir = temp_dir('run');
 my @names = slurp(tree() . '/tools/models') =~ /^\w\S*\s+(\S+)/mg;
-my @theirs = grep { /_API_KEY$|_TOKEN$|_BASE_URL$|_MODELS$|^AZURE|^LLMUX_(?:RUN|STATE|ENV)$|_proxy$/i }
-    keys %ENV;
 
-# The environment of a user who has these and nothing else of ours.
+# The environment of a user who has nothing of ours in it but this.
 sub environment
 {
     my (%more) = @_;
-    return { (map { $_ => undef } @theirs, 'MAKEFLAGS'), BUILD => build(),
-             LLMUX_RUN => "$dir/root", LLMUX_STATE => "$dir/state",
-             LLMUX_ENV => "$dir/env", PORT => free_port(), %more };
+    return { %{ LLMux::Httpd::environment({ dir => $dir }) },
+             (map { $_ => $ENV{$_} } qw(APXS LLMUX_HTTPD LLMUX_MODULES)),
+             BUILD => build(), LLMUX_RUN => "$dir/root",
+             LLMUX_STATE => "$dir/state", LLMUX_ENV => "$dir/env",
+             PORT => free_port(), %more };
 }
 
 # (status, what it said, the configuration) with this .env and environment.
@@ -146,39 +146,35 @@ if (!$pid) {
 }
 LLMux::Guard::watch($pid);
 
-SKIP: {
-    skip 'LD_PRELOAD is the test suite\'s own, not make run\'s', 8
-        if $ENV{LLMUX_ASAN};
-    my $said = sub { slurp("$dir/out") };
-    ok(wait_until(40, sub { $said->() =~ /Ctrl-C/ || !kill 0, $pid }),
-       'it starts') or diag($said->());
-    my ($shown) = $said->() =~ /^ *KEY=(\S+)$/m;
-    my ($curl) = $said->() =~ /^ *(curl .*?)\n\n/ms;
-    my ($code, $answer) = run(['bash', '-c', "KEY=$shown; $curl"],
-        env => { map { $_ => undef } grep { /proxy/i } keys %ENV });
-    is($code, 0, 'the curl that it shows works');
-    my $chat = eval { from_json($answer) } || {};
-    like($chat->{choices}[0]{message}{content}, qr/Hello/, 'and the demo answers')
-        or diag($answer);
-    is(get($port, '/health')->status, 200, 'it is healthy');
+my $said = sub { slurp("$dir/out") };
+ok(wait_until(40, sub { $said->() =~ /Ctrl-C/ || !kill 0, $pid }),
+   'it starts') or diag($said->());
+my ($shown) = $said->() =~ /^ *KEY=(\S+)$/m;
+my ($curl) = $said->() =~ /^ *(curl .*?)\n\n/ms;
+my ($code, $answer) = run(['bash', '-c', "KEY=$shown; $curl"],
+    env => { map { $_ => undef } grep { /proxy/i } keys %ENV });
+is($code, 0, 'the curl that it shows works');
+my $chat = eval { from_json($answer) } || {};
+like($chat->{choices}[0]{message}{content}, qr/Hello/, 'and the demo answers')
+    or diag($answer);
 
-    my ($second, $why) = run([tree() . '/tools/run.sh'], env => $env);
-    ok($second ne '0' && $why =~ /port $port is taken/,
-       'a second one says that the port is taken') or diag($why);
+my ($second, $why) = run([tree() . '/tools/run.sh'], env => $env);
+ok($second ne '0' && $why =~ /port $port is taken/,
+   'a second one says that the port is taken') or diag($why);
 
-    my ($httpd) = slurp("$dir/root/run/httpd.pid") =~ /(\d+)/;
-    kill WINCH => $httpd if 0;
-    kill INT => -$pid;
-    my $gone = wait_until(20, sub { waitpid($pid, POSIX::WNOHANG()) == $pid });
-    is($gone ? $? : 'still there', 0, 'Ctrl-C ends it well');
-    ok(wait_until(5, sub { !kill 0, $httpd }), 'and httpd with it');
-    unlike(slurp("$dir/root/logs/error.log"), qr/:(?:warn|error|crit|emerg)\]/,
-           'nothing in the log was bad');
-}
-if ($ENV{LLMUX_ASAN}) {
-    kill KILL => -$pid;
-    waitpid $pid, 0;
-}
+# A terminal says that its window has changed; to httpd that means: stop.
+kill WINCH => -$pid;
+sleep 0.5;
+is(get($port, '/health')->status, 200, 'a resized terminal does no harm');
+
+my ($httpd) = slurp("$dir/root/run/httpd.pid") =~ /(\d+)/;
+kill INT => -$pid;
+my $gone = wait_until(20, sub { waitpid($pid, POSIX::WNOHANG()) == $pid });
+is($gone ? $? : 'still there', 0, 'Ctrl-C ends it well');
+ok(wait_until(5, sub { !kill 0, $httpd }), 'and httpd with it');
+unlike(slurp("$dir/root/logs/error.log"), qr/:(?:warn|error|crit|emerg)\]/,
+       'nothing in the log was bad');
+is(join(' ', glob "$dir/asan.* $dir/ubsan.*"), '', 'no sanitizer has spoken');
 LLMux::Guard::forget($pid);
 drop_dir($dir);
 done_testing;

@@ -163,7 +163,7 @@ sub finish
 
     return 'calls' if @{ $want->{tool_calls} || [] }
         && $said =~ /^(?:stop|other)$/;
-    return 'refusal' if $said eq 'stop' && defined $want->{refusal};
+    return 'refusal' if $said eq 'stop' && ($want->{refusal} // '') ne '';
     return $said;
 }
 

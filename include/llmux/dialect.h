@@ -471,9 +471,12 @@ llmux_slice_t llmux_openai_merge(apr_pool_t *p,
                                  const llmux_openai_head_t *head,
                                  llmux_slice_t body);
 
-/** Appends the body with `model` replaced, and with include_usage asked for
- * if streamed and the target can; nothing else is touched. */
-void llmux_openai_edit(llmux_buf_t *out, const llmux_openai_head_t *head,
-                       llmux_slice_t body, const llmux_target_t *target);
+/** Appends the body with `model` replaced and what else this target demands:
+ * usage asked for in streams, or `stream_options` taken out where they are
+ * unknown; `max_completion_tokens` and the role developer under their older
+ * names. All other bytes stay. */
+void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
+                       const llmux_openai_head_t *head, llmux_slice_t body,
+                       const llmux_target_t *target);
 
 #endif

@@ -1,6 +1,7 @@
 /* openai_edit.c - the same dialect on both sides: the client's bytes pass,
  * but for the spans that must change. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <apr_strings.h>
@@ -304,33 +305,120 @@ llmux_slice_t llmux_openai_merge(apr_pool_t *p,
 
 /* ---- edit ------------------------------------------------------------ */
 
+static void add_edit(apr_array_header_t *edits, const char *at,
+                     apr_size_t len, const char *text)
+{
+    edit_t *edit = apr_array_push(edits);
+
+    edit->at = at;
+    edit->len = len;
+    edit->text = text;
+}
+
+static void replace(apr_array_header_t *edits, const llmux_json_t *v,
+                    const char *text)
+{
+    add_edit(edits, v->at, v->len, text);
+}
+
 /* What makes `stream_options` ask for usage; a duplicate there was refused.
  * Without the member it goes in right behind the model. */
-static edit_t usage_edit(const llmux_openai_head_t *head)
+static void ask_usage(apr_array_header_t *edits, const llmux_json_t *body)
 {
-    const llmux_json_t *v = llmux_json_get_any(head->root, "stream_options");
+    const llmux_json_t *v = llmux_json_get_any(body, "stream_options");
     const llmux_json_t *asked = llmux_json_get_any(v, "include_usage");
-    edit_t edit = { NULL, 0, NULL };
 
     if (!v) {
-        edit.at = end_of(llmux_json_get(head->root, "model"));
-        edit.text = ",\"stream_options\":{" USAGE "}";
+        add_edit(edits, end_of(llmux_json_get(body, "model")), 0,
+                 ",\"stream_options\":{" USAGE "}");
     }
     else if (is_null(v)) {
-        edit.at = v->at;
-        edit.len = v->len;
-        edit.text = "{" USAGE "}";
+        replace(edits, v, "{" USAGE "}");
     }
     else if (asked) {
-        edit.at = asked->at;
-        edit.len = asked->len;
-        edit.text = "true";
+        replace(edits, asked, "true");
     }
     else {
-        edit.at = v->at + 1;
-        edit.text = llmux_json_count(v) ? USAGE "," : USAGE;
+        add_edit(edits, v->at + 1, 0, llmux_json_count(v) ? USAGE ","
+                                                          : USAGE);
     }
-    return edit;
+}
+
+/* Takes a member out with the comma before it or, where it is the first, the
+ * one behind it. */
+static void take_out(apr_array_header_t *edits, const llmux_json_t *body,
+                     const char *gone)
+{
+    const llmux_json_t *m, *next, *before = NULL;
+    const char *from, *to;
+
+    for (m = llmux_json_first(body); m; m = next) {
+        next = llmux_json_next_member(body, m);
+        if (llmux_json_is(m, gone)) {
+            from = before ? end_of(before) : m->at;
+            to = before || !next ? end_of(llmux_json_value(m)) : next->at;
+            add_edit(edits, from, (apr_size_t)(to - from), "");
+            return;
+        }
+        before = llmux_json_value(m);
+    }
+}
+
+static void edit_stream(apr_array_header_t *edits,
+                        const llmux_openai_head_t *head, unsigned int can)
+{
+    if (!(can & LLMUX_CAN_STREAM_USAGE)) {
+        take_out(edits, head->root, "stream_options");
+    }
+    else if (head->stream == LLMUX_YES && !head->include_usage) {
+        ask_usage(edits, head->root);
+    }
+}
+
+/* Older servers know the limit by its older name only. */
+static void edit_limit(apr_array_header_t *edits, const llmux_json_t *body)
+{
+    const llmux_json_t *m;
+
+    if (llmux_json_get(body, "max_tokens")) {
+        return;
+    }
+    for (m = llmux_json_first(body); m; m = llmux_json_next_member(body, m)) {
+        if (llmux_json_is(m, "max_completion_tokens")) {
+            replace(edits, m, "\"max_tokens\"");
+        }
+    }
+}
+
+/* ... and know no developer, which is what a system message is called now.
+ * Most bodies have none: one look at the bytes tells. */
+static void edit_roles(apr_array_header_t *edits, apr_pool_t *scratch,
+                       const llmux_json_t *body)
+{
+    static const char word[] = "developer";
+    const llmux_json_t *messages = llmux_json_get(body, "messages"), *m, *role;
+    llmux_slice_t text = llmux_json_raw(messages);
+    llmux_json_parser_t *parser;
+
+    if (!text.data || !memmem(text.data, text.len, word, sizeof(word) - 1)) {
+        return;
+    }
+    parser = llmux_json_parser_create(scratch);
+    for (m = llmux_json_first(messages); m; m = llmux_json_next(messages, m)) {
+        role = llmux_json_get(llmux_json_parse_again(parser,
+                                                     llmux_json_raw(m), 1,
+                                                     NULL), "role");
+        if (llmux_json_is(role, word)) {
+            replace(edits, role, "\"system\"");
+        }
+    }
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const edit_t *x = a, *y = b;
+
+    return x->at < y->at ? -1 : x->at > y->at;
 }
 
 static const char *apply(llmux_buf_t *out, const char *from,
@@ -348,25 +436,26 @@ static const char *apply(llmux_buf_t *out, const char *from,
     return edit->at + edit->len;
 }
 
-void llmux_openai_edit(llmux_buf_t *out, const llmux_openai_head_t *head,
-                       llmux_slice_t body, const llmux_target_t *target)
+void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
+                       const llmux_openai_head_t *head, llmux_slice_t body,
+                       const llmux_target_t *target)
 {
-    const llmux_json_t *model = llmux_json_get(head->root, "model");
-    edit_t edits[2] = { { model->at, model->len, NULL } }, late;
+    apr_array_header_t *edits = apr_array_make(scratch, 4, sizeof(edit_t));
     const char *from = body.data;
-    int n = 1, i;
+    int i;
 
-    if (head->stream == LLMUX_YES && !head->include_usage
-        && (target->can & LLMUX_CAN_STREAM_USAGE)) {
-        edits[n++] = usage_edit(head);
+    replace(edits, llmux_json_get(head->root, "model"), NULL);
+    edit_stream(edits, head, target->can);
+    if (!(target->can & LLMUX_CAN_MAX_COMPLETION)) {
+        edit_limit(edits, head->root);
     }
-    if (n == 2 && edits[1].at < edits[0].at) {
-        late = edits[0];
-        edits[0] = edits[1];
-        edits[1] = late;
+    if (!(target->can & LLMUX_CAN_DEVELOPER)) {
+        edit_roles(edits, scratch, head->root);
     }
-    for (i = 0; i < n; i++) {
-        from = apply(out, from, &edits[i], target->model);
+    qsort(edits->elts, (size_t)edits->nelts, sizeof(edit_t), by_place);
+    for (i = 0; i < edits->nelts; i++) {
+        from = apply(out, from, &APR_ARRAY_IDX(edits, i, edit_t),
+                     target->model);
     }
     add_bytes(out, from, body.data + body.len);
 }

@@ -54,7 +54,8 @@ static const llmux_error_t *write_body(attempt_t *a, llmux_buf_t *out)
     const llmux_error_t *err = NULL;
 
     if (a->same) {
-        llmux_openai_edit(out, &a->x->head, a->x->text, &a->target);
+        llmux_openai_edit(out, a->pool, &a->x->head, a->x->text,
+                          &a->target);
     }
     else {
         err = translate(a, out);

@@ -216,6 +216,9 @@ static const struct { const char *name, *json, *edited; } edits[] = {
       "{ \"include_usage\" : true }}" }
 };
 
+#define ALL (LLMUX_CAN_STREAM_USAGE | LLMUX_CAN_MAX_COMPLETION \
+             | LLMUX_CAN_DEVELOPER)
+
 static const char *edit(const char *json, unsigned int can)
 {
     llmux_target_t target = { "test", llmux_slice("up\"m"), can, 0, NULL };
@@ -225,8 +228,56 @@ static const char *edit(const char *json, unsigned int can)
     if (head_of(json, &head)) {
         return "(refused)";
     }
-    llmux_openai_edit(out, &head, llmux_slice(json), &target);
+    llmux_openai_edit(out, pool, &head, llmux_slice(json), &target);
     return out->data;
+}
+
+/* What servers that know less get; each without one ability. */
+static const struct {
+    const char *name;
+    unsigned int can;
+    const char *json, *edited;
+} lesser[] = {
+    { "an older server gets the older name of the limit",
+      ALL & ~(unsigned int)LLMUX_CAN_MAX_COMPLETION,
+      "{\"model\":\"m\", \"max_completion_tokens\" : 5," M "}",
+      "{\"model\":\"up\\\"m\", \"max_tokens\" : 5," M "}" },
+    { "... not twice",
+      ALL & ~(unsigned int)LLMUX_CAN_MAX_COMPLETION,
+      "{\"model\":\"m\",\"max_completion_tokens\":5,\"max_tokens\":6," M "}",
+      "{\"model\":\"up\\\"m\",\"max_completion_tokens\":5,"
+      "\"max_tokens\":6," M "}" },
+    { "... and a system where it knows no developer",
+      ALL & ~(unsigned int)LLMUX_CAN_DEVELOPER,
+      "{\"messages\":[ {\"content\":\"developer\",\"role\" :\"developer\"},"
+      "{\"role\":\"user\",\"content\":{\"role\":\"developer\"}}],"
+      "\"model\":\"m\"}",
+      "{\"messages\":[ {\"content\":\"developer\",\"role\" :\"system\"},"
+      "{\"role\":\"user\",\"content\":{\"role\":\"developer\"}}],"
+      "\"model\":\"up\\\"m\"}" },
+    { "stream options go where they are unknown",
+      ALL & ~(unsigned int)LLMUX_CAN_STREAM_USAGE,
+      "{\"model\":\"m\" , \"stream_options\":{\"include_usage\":true} ,"
+      "\"stream\":true," M "}",
+      "{\"model\":\"up\\\"m\" ,\"stream\":true," M "}" },
+    { "... as the first member",
+      ALL & ~(unsigned int)LLMUX_CAN_STREAM_USAGE,
+      "{ \"stream_options\":{} , \"model\":\"m\"," M "}",
+      "{ \"model\":\"up\\\"m\"," M "}" },
+    { "... as the last one",
+      ALL & ~(unsigned int)LLMUX_CAN_STREAM_USAGE,
+      "{\"model\":\"m\"," M ", \"stream_options\":null }",
+      "{\"model\":\"up\\\"m\"," M " }" }
+};
+
+static void test_lesser(void)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(lesser) / sizeof(*lesser); i++) {
+        is_str(edit(lesser[i].json, lesser[i].can), lesser[i].edited,
+               lesser[i].name);
+    }
 }
 
 static void test_edit(void)
@@ -234,8 +285,7 @@ static void test_edit(void)
     apr_size_t i;
 
     for (i = 0; i < sizeof(edits) / sizeof(*edits); i++) {
-        is_str(edit(edits[i].json, LLMUX_CAN_STREAM_USAGE), edits[i].edited,
-               edits[i].name);
+        is_str(edit(edits[i].json, ALL), edits[i].edited, edits[i].name);
     }
     is_str(edit("{\"stream\":true,\"model\":\"m\"," M "}", 0),
            "{\"stream\":true,\"model\":\"up\\\"m\"," M "}",
@@ -253,7 +303,7 @@ static void test_together(void)
     head_of(json, &head);
     merged = llmux_openai_merge(pool, &head, llmux_slice(json));
     is_str(edit(apr_pstrmemdup(pool, merged.data, merged.len),
-                LLMUX_CAN_STREAM_USAGE),
+                ALL),
            "{\"model\":\"up\\\"m\",\"stream_options\":{\"include_usage\":true},"
            M ",\"stream\":true}", "a stream by parameter is a stream");
 }
@@ -268,6 +318,7 @@ int main(void)
     test_long_model();
     test_merge();
     test_edit();
+    test_lesser();
     test_together();
     apr_pool_destroy(pool);
     return tap_done();
