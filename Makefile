@@ -88,6 +88,7 @@ $(BUILD)/tools/%: t/tools/%.c t/unit/transcript.h $(BUILD)/libllmux.a
 JOBS      ?= 4
 T         ?= $(wildcard t/*.t t/*/*.t)
 DEPS      ?= run build test
+TOOLS      = $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(wildcard tools/*.c t/tools/*.c)))
 SANITIZE   = -fsanitize=address,undefined -fno-omit-frame-pointer
 # Parts of one build at the same time, unless -j was said already.
 PARALLEL   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -105,7 +106,7 @@ run:                                       ## build, and start httpd with the mo
 
 test:                                      ## run the tests (T=t/03-docs.t for one of them, JOBS=4 at once)
 	@tools/deps.sh run build test
-	@$(MAKE) --no-print-directory $(PARALLEL) all units fuzzers $(BUILD)/tools/directives
+	@$(MAKE) --no-print-directory $(PARALLEL) all units fuzzers $(TOOLS)
 	@MAKEFLAGS= LLMUX_BUILD=$(BUILD) prove -j$(JOBS) $(PROVE_FLAGS) $(T)
 
 asan:                                      ## the same under AddressSanitizer and UBSan

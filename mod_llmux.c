@@ -7,16 +7,21 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mod_status.h>
+#include <mpm_common.h>
 
 #include "src/httpd/hooks.h"
 
-/* Starting: values are read, checked, and handed to the children. */
+/* Starting and stopping: values are read, checked, and handed to the
+ * children; those who are told to go wait for nobody. */
 static void register_start(void)
 {
     ap_hook_pre_config(llmux_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(llmux_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(llmux_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(llmux_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_status(llmux_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(llmux_child_stopping, NULL, NULL,
+                           APR_HOOK_MIDDLE);
 }
 
 /* A request: its key is hidden before any log sees it, it is marked so that

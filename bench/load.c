@@ -8,8 +8,9 @@
  * for -k. With -r an open loop: requests fall due at that rate, and their
  * latency counts from then on, whether or not a client was free. -s spreads
  * the clients' first requests, -d and -g say how long the provider takes, so
- * that what was added can be told, -e is what the last bytes of every body
- * must hold, -o takes the times to the first byte.
+ * that what was added can be told (without -d: beyond the median), -e is what
+ * the last bytes of every body must hold, -o takes the times to the first
+ * byte.
  *
  * Prints one line of name=value, times in microseconds. */
 
@@ -44,7 +45,7 @@ static struct {
     double seconds, rate;
     long count;
     int64_t think, spread, first, gap;
-} opt = { .clients = 1, .seconds = 1 };
+} opt = { .clients = 1, .seconds = 1, .first = -1 };
 
 typedef struct client_t {
     bench_timer_t timer;    /* first: a timer is its client */
@@ -67,7 +68,6 @@ static long asked, busy;
 
 static struct {
     samples_t latency, first, gap;
-    uint64_t steps[STEPS];
     long responses, errors, reconnects;
     size_t body_min, body_max;
     int64_t last;
@@ -202,11 +202,9 @@ static void note_bytes(client_t *c, int64_t now)
 {
     if (c->seen) {
         samples_add(&seen.gap, now - c->last);
-        samples_step(seen.steps, now - c->last - opt.gap);
     }
     else {
         samples_add(&seen.first, now - c->asked);
-        samples_step(seen.steps, now - c->asked - opt.first);
     }
     c->seen = 1;
     c->last = now;
@@ -381,10 +379,24 @@ static void make_request(void)
     free(body);
 }
 
+static void report_steps(void)
+{
+    uint64_t steps[STEPS] = { 0 };
+    double usual = opt.first < 0 ? samples_percentile(&seen.first, 50)
+                                 : opt.first / 1000;
+    int i;
+
+    samples_steps(&seen.first, usual, steps);
+    samples_steps(&seen.gap, opt.gap / 1000, steps);
+    for (i = 0; i < STEPS; i++) {
+        printf("%s%" PRIu64, i ? "," : " steps=", steps[i]);
+    }
+    printf("\n");
+}
+
 static void report(void)
 {
     samples_t *l = &seen.latency, *f = &seen.first, *g = &seen.gap;
-    int i;
 
     printf("responses=%ld errors=%ld reconnects=%ld seconds=%.3f ",
            seen.responses, seen.errors, seen.reconnects,
@@ -394,13 +406,9 @@ static void report(void)
     printf("first_p50=%.0f first_p99=%.0f gap_p50=%.0f gap_p99=%.0f ",
            samples_percentile(f, 50), samples_percentile(f, 99),
            samples_percentile(g, 50), samples_percentile(g, 99));
-    printf("reads=%zu body_min=%zu body_max=%zu steps=",
-           f->count + g->count, seen.responses ? seen.body_min : 0,
-           seen.body_max);
-    for (i = 0; i < STEPS; i++) {
-        printf("%s%" PRIu64, i ? "," : "", seen.steps[i]);
-    }
-    printf("\n");
+    printf("reads=%zu body_min=%zu body_max=%zu", f->count + g->count,
+           seen.responses ? seen.body_min : 0, seen.body_max);
+    report_steps();
 }
 
 static void write_out(void)

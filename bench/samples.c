@@ -49,13 +49,23 @@ void samples_write(const samples_t *s, FILE *out)
     }
 }
 
-void samples_step(uint64_t steps[STEPS], int64_t ns)
+static int class_of(double added_us)
 {
     static const int borders[STEPS - 1] = { 1, 2, 5, 10, 20, 35, 48, 80 };
     int i = 0;
 
-    while (i < STEPS - 1 && ns >= borders[i] * INT64_C(1000000)) {
+    while (i < STEPS - 1 && added_us >= borders[i] * 1000) {
         i++;
     }
-    steps[i]++;
+    return i;
+}
+
+void samples_steps(const samples_t *s, double usual_us,
+                   uint64_t steps[STEPS])
+{
+    size_t i;
+
+    for (i = 0; i < s->count; i++) {
+        steps[class_of(s->us[i] - usual_us)]++;
+    }
 }

@@ -24,9 +24,10 @@ double samples_percentile(samples_t *s, double percent);
 /** Writes all samples, a line each. */
 void samples_write(const samples_t *s, FILE *out);
 
-/** Counts a duration that is `ns` longer than it had to be. The borders are
+/** Counts by how much samples exceed the usual, in classes with the borders
  * 1, 2, 5, 10, 20, 35, 48 and 80 ms: a delayed ACK that meets Nagle's
- * algorithm costs 40 ms and falls into a class of its own. */
-void samples_step(uint64_t steps[STEPS], int64_t ns);
+ * algorithm costs 40 ms and has a class of its own. */
+void samples_steps(const samples_t *s, double usual_us,
+                   uint64_t steps[STEPS]);
 
 #endif

@@ -42,7 +42,8 @@ sub rows
 # Something for each variable that a configuration names.
 sub reference_env
 {
-    return APACHE_LOG_DIR => File::Spec->tmpdir, map { $_ => 'value-of-' . lc } $_[0] =~ /\benv:(\w+)/g;
+    return (APACHE_LOG_DIR => File::Spec->tmpdir,
+            map { $_ => 'value-of-' . lc } $_[0] =~ /\benv:(\w+)/g);
 }
 
 # A configuration in which this row's example stands where it belongs.

@@ -150,7 +150,23 @@ sub choice_differs
             differ('finish', $got->{finish}, finish($case, $want))),
         defined $want->{stop_sequence}
             ? differ('stop_sequence', $got->{stop}, $want->{stop_sequence})
-            : ());
+            : (),
+        marks_differ($got, $want));
+}
+
+# Sources and signatures, by their number. A hosted tool's own signatures are
+# of no use to a client, who never sees its parts.
+sub marks_differ
+{
+    my ($got, $want) = @_;
+    my $cites = sum(map { $want->{$_} } qw(annotations citations));
+    my $tokens = sum(map { $want->{$_} }
+        qw(thinking_signatures redacted_thinking thought_signatures));
+
+    return (
+        defined $cites ? differ('sources', $got->{cites}, $cites) : (),
+        defined $tokens && !$want->{other_parts}
+            ? differ('signatures', $got->{tokens}, $tokens) : ());
 }
 
 # How it ended, in our words, by what the recording says.

@@ -50,7 +50,9 @@ env_value() {
 # executed.
 read_env_file() {
     local file=$1 line name n=0
+    local pair='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)'
 
+    pair+='[[:space:]]*=[[:space:]]*(.*)$'
     [ -f "$file" ] || return 0
     [ -r "$file" ] || die "cannot read $file"
     while IFS= read -r line || [ -n "$line" ]; do
@@ -58,7 +60,7 @@ read_env_file() {
         line=${line%$'\r'}
         if [[ $line =~ ^[[:space:]]*(#.*)?$ ]]; then
             continue
-        elif [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=[[:space:]]*(.*)$ ]]; then
+        elif [[ $line =~ $pair ]]; then
             name=${BASH_REMATCH[2]}
             if [ -z "${!name+set}" ]; then
                 export "$name=$(env_value "${BASH_REMATCH[3]}")"
@@ -291,8 +293,9 @@ esac
 
 read_env_file "${LLMUX_ENV:-$tree/.env}"
 PORT=${PORT:-8080}
-[[ $PORT =~ ^[1-9][0-9]{0,4}$ ]] && [ "$PORT" -le 65535 ] ||
+if ! [[ $PORT =~ ^[1-9][0-9]{0,4}$ ]] || [ "$PORT" -gt 65535 ]; then
     die "PORT=$PORT is no port: 1 to 65535"
+fi
 export PORT
 build=${BUILD:-build}
 [[ $build = /* ]] || build=$tree/$build

@@ -64,6 +64,8 @@ typedef struct llmux_media_t {
     llmux_slice_t file_id;
     llmux_slice_t filename;
     llmux_slice_t detail;   /* images: auto, low, high */
+    const char *param;      /* where it stood: "messages[3].content[0]";
+                             * NULL = as its message */
 } llmux_media_t;
 
 typedef struct llmux_call_t {

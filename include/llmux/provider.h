@@ -105,9 +105,11 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
 const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
                                int streamed);
 
+/* Under which name the provider's own request id reaches the client. */
+#define LLMUX_UPSTREAM_ID "X-Upstream-Request-ID"
+
 /** Copies those response headers that the client may see into `to`. */
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
-                                 const llmux_provider_t *pr,
                                  int same_dialect);
 
 /** May a header of this name be set by LLMuxHeader? NULL, or why not. */

@@ -17,6 +17,8 @@
 #ifndef LLMUX_STATE_H
 #define LLMUX_STATE_H
 
+#include <sys/types.h>
+
 #include "llmux/core.h"
 
 #define LLMUX_STATE_CHILDREN 512
@@ -85,6 +87,9 @@ void llmux_state_observe(llmux_histogram_t *h, apr_interval_time_t t);
 
 /** This process is a child now: takes a slot for its requests in flight. */
 void llmux_state_child(llmux_state_t *s);
+
+/** The child of this number has ended: its slot is free. */
+void llmux_state_child_gone(llmux_state_t *s, pid_t pid);
 
 /** A request of this child began (+1) or ended (-1). */
 void llmux_state_in_flight(llmux_state_t *s, int change);

@@ -76,6 +76,10 @@ void llmux_anthropic_count_marks(llmux_anthropic_out_t *o,
 /** Writes a cache marker; nothing for NULL or a surplus one. */
 void llmux_anthropic_mark(llmux_anthropic_out_t *o, const char *ttl);
 
+/** Where a medium stood, for an error: itself, or its message says. */
+const char *llmux_anthropic_place(apr_pool_t *p, const llmux_media_t *m,
+                                  const char *param, int index);
+
 /** Writes the members "system" (if there is any) and "messages". */
 const llmux_error_t *llmux_anthropic_content(llmux_anthropic_out_t *o,
                                              const llmux_turns_t *turns);

@@ -187,6 +187,13 @@ static int has_block(const llmux_media_t *m)
     return m->kind != LLMUX_MEDIA_AUDIO && m->kind != LLMUX_MEDIA_VIDEO;
 }
 
+const char *llmux_anthropic_place(apr_pool_t *p, const llmux_media_t *m,
+                                  const char *param, int index)
+{
+    return m->param ? m->param
+                    : apr_psprintf(p, "%s.content[%d]", param, index);
+}
+
 static const llmux_error_t *media(llmux_anthropic_out_t *o,
                                   const llmux_media_t *m,
                                   const char *param, int index)
@@ -201,7 +208,7 @@ static const llmux_error_t *media(llmux_anthropic_out_t *o,
     }
     if (!fine) {
         return llmux_error(o->p, LLMUX_ERR_UNSUPPORTED,
-                           apr_psprintf(o->p, "%s.content[%d]", param, index),
+                           llmux_anthropic_place(o->p, m, param, index),
                            "The model's API takes JPEG, PNG, GIF and WebP "
                            "images, PDF and plain text, but not this.");
     }

@@ -93,7 +93,7 @@ static void usage(anthropic_decoder_t *d, const llmux_json_t *u)
 {
     llmux_event_t ev = { .kind = LLMUX_EV_USAGE };
     const llmux_json_t *creation = llmux_json_get(u, "cache_creation");
-    apr_int64_t short_lived = -1;
+    apr_int64_t short_lived = -1, long_lived;
 
     if (llmux_json_kind(u) != LLMUX_JSON_OBJECT) {
         return;
@@ -105,10 +105,10 @@ static void usage(anthropic_decoder_t *d, const llmux_json_t *u)
     if (llmux_json_get(u, "cache_creation_input_tokens")) {
         overlay(&d->usage.cache_write, u, "cache_creation_input_tokens");
     }
-    else if (short_lived >= 0
-             && short_lived <= APR_INT64_MAX - d->usage.cache_write_1h) {
-        d->usage.cache_write = short_lived + (d->usage.cache_write_1h > 0
-                                              ? d->usage.cache_write_1h : 0);
+    else if (short_lived >= 0) {
+        long_lived = d->usage.cache_write_1h > 0 ? d->usage.cache_write_1h : 0;
+        d->usage.cache_write = short_lived <= APR_INT64_MAX - long_lived
+                               ? short_lived + long_lived : APR_INT64_MAX;
     }
     overlay(&d->output, u, "output_tokens");
     overlay(&d->thinking, llmux_json_get(u, "output_tokens_details"),

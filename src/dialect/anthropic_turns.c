@@ -304,8 +304,8 @@ static const llmux_error_t *add_media(builder_t *b, llmux_turn_t *t,
 {
     if (t->role != LLMUX_ROLE_USER) {
         return llmux_error(b->p, LLMUX_ERR_UNSUPPORTED,
-                           apr_psprintf(b->p, "%s.content[%d]", part->param,
-                                        part->index),
+                           llmux_anthropic_place(b->p, part->block->media,
+                                                 part->param, part->index),
                            "The model's API takes media in user messages "
                            "only. Move it there.");
     }

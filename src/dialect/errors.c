@@ -160,12 +160,12 @@ static int has_nocase(llmux_slice_t s, const char *lower)
     return 0;
 }
 
-static int says_too_long(llmux_slice_t message)
+static int says_any(llmux_slice_t message, const char *const *phrases)
 {
     int i;
 
-    for (i = 0; too_long[i]; i++) {
-        if (has_nocase(message, too_long[i])) {
+    for (i = 0; phrases[i]; i++) {
+        if (has_nocase(message, phrases[i])) {
             return 1;
         }
     }
@@ -300,6 +300,18 @@ static llmux_error_e kind_of(const said_t *said, int status)
     return word(said->code, 0, kind);
 }
 
+/* Google and xAI answer 400 to a key that they do not take. Their words must
+ * be known for what they are: they may repeat the key. Lower case. */
+static const char *const bad_keys[] = {
+    "api key not valid",
+    "api key not found",
+    "api key expired",
+    "incorrect api key",
+    "invalid api key",
+    "pass a valid api key",
+    NULL
+};
+
 /* "The model `x` does not exist", and Anthropic's "model: x": otherwise a 404
  * may mean the URL. */
 static int says_no_model(llmux_slice_t message)
@@ -314,13 +326,13 @@ static llmux_error_e refine(llmux_error_e kind, llmux_slice_t message)
 {
     switch (kind) {
     case LLMUX_ERR_INVALID:
-        if (has_nocase(message, "api key not valid")) {
-            return LLMUX_ERR_AUTH;      /* Google says 400 to that */
+        if (says_any(message, bad_keys)) {
+            return LLMUX_ERR_AUTH;
         }
         /* fall through */
     case LLMUX_ERR_TOO_LARGE:
     case LLMUX_ERR_BAD_UPSTREAM:
-        return says_too_long(message) ? LLMUX_ERR_CONTEXT : kind;
+        return says_any(message, too_long) ? LLMUX_ERR_CONTEXT : kind;
     case LLMUX_ERR_NOT_FOUND:
         return says_no_model(message) ? LLMUX_ERR_MODEL : kind;
     default:

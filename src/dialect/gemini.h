@@ -37,7 +37,7 @@ const llmux_error_t *llmux_gemini_tools(llmux_gemini_out_t *o);
 const llmux_error_t *llmux_gemini_config(llmux_gemini_out_t *o);
 
 /** One part with a picture, a sound, a document.
- * @param param where the client put it */
+ * @param param where the client put it, unless the medium says it */
 const llmux_error_t *llmux_gemini_media(llmux_gemini_out_t *o,
                                         const llmux_media_t *media,
                                         const char *param);

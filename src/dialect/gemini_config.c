@@ -64,7 +64,7 @@ static void put_stops(llmux_gemini_out_t *o)
         return;
     }
     if (stops->nelts > STOPS_MAX) {
-        llmux_warn(o->warn, LLMUX_WARN_APPROX, "stop");
+        llmux_warn(o->warn, LLMUX_WARN_DROP, "stop");
     }
     llmux_jw_key(&o->w, "stopSequences");
     llmux_jw_open(&o->w, '[');

@@ -328,6 +328,31 @@ static llmux_slice_t sign_of(const signs_t *signs, const llmux_block_t *b)
     return b == signs->call ? signs->on_call : own(b->call->token);
 }
 
+static void drop_name(llmux_gemini_out_t *o, const llmux_message_t *m)
+{
+    if (m->name.len) {
+        llmux_warn(o->warn, LLMUX_WARN_DROP, "name");
+    }
+}
+
+/* Thoughts are not sent back. A signature says for the model what its own
+ * were; without one they are lost, and so are other models' thoughts. */
+static void drop_thoughts(llmux_gemini_out_t *o, const llmux_message_t *m)
+{
+    const llmux_block_t *b;
+    int thought = 0;
+
+    for (b = m->blocks; b; b = b->next) {
+        if (own(b->token).data || (b->call && own(b->call->token).data)) {
+            return;
+        }
+        thought |= b->kind == LLMUX_BLOCK_THINK;
+    }
+    if (thought) {
+        llmux_warn(o->warn, LLMUX_WARN_DROP, "reasoning_content");
+    }
+}
+
 static const llmux_error_t *put_model_block(llmux_gemini_out_t *o,
                                             const llmux_message_t *m,
                                             const llmux_block_t *b,
@@ -364,9 +389,8 @@ static const llmux_error_t *put_model_turn(llmux_gemini_out_t *o,
 
     for (i = 0; i < turn->messages->nelts; i++) {
         m = APR_ARRAY_IDX(turn->messages, i, const llmux_message_t *);
-        if (m->name.len) {
-            llmux_warn(o->warn, LLMUX_WARN_DROP, "name");
-        }
+        drop_name(o, m);
+        drop_thoughts(o, m);
         for (b = m->blocks; b && !err; b = b->next) {
             if (sendable(b)) {
                 err = put_model_block(o, m, b, &signs);
@@ -526,21 +550,6 @@ static void put_system_text(talk_t *t, const llmux_message_t *m,
                  llmux_slice_str(o->scratch, text), "</system>", NULL)));
 }
 
-/* A participant's name goes before the first text. */
-static llmux_slice_t with_name(llmux_gemini_out_t *o,
-                               const llmux_message_t *m,
-                               const llmux_block_t *b)
-{
-    if (!m->name.len || b != m->blocks) {
-        return b->text;
-    }
-    llmux_warn(o->warn, LLMUX_WARN_APPROX, "name");
-    return llmux_slice(apr_pstrcat(o->scratch,
-                                   llmux_slice_str(o->scratch, m->name), ": ",
-                                   llmux_slice_str(o->scratch, b->text),
-                                   NULL));
-}
-
 static const llmux_error_t *no_system_media(llmux_gemini_out_t *o,
                                             const llmux_message_t *m)
 {
@@ -562,25 +571,58 @@ static const llmux_error_t *put_user_block(talk_t *t,
         put_system_text(t, m, b->text);
     }
     else {
-        put_text(t->o, with_name(t->o, m, b));
+        put_text(t->o, b->text);
     }
     return NULL;
+}
+
+/* A participant's name goes before what he says: into the text where that
+ * comes first. @return whether it stands in the text of `b` */
+static int put_name(llmux_gemini_out_t *o, const llmux_message_t *m,
+                    const llmux_block_t *b)
+{
+    const char *name = llmux_slice_str(o->scratch, m->name);
+
+    llmux_warn(o->warn, LLMUX_WARN_APPROX, "name");
+    if (b->kind != LLMUX_BLOCK_TEXT) {
+        put_text(o, llmux_slice(apr_pstrcat(o->scratch, name, ":", NULL)));
+        return 0;
+    }
+    put_text(o, llmux_slice(apr_pstrcat(o->scratch, name, ": ",
+                                        llmux_slice_str(o->scratch, b->text),
+                                        NULL)));
+    return 1;
+}
+
+static const llmux_error_t *put_user_message(talk_t *t,
+                                             const llmux_message_t *m)
+{
+    int named = !m->name.len || m->role != LLMUX_ROLE_USER;
+    const llmux_error_t *err = NULL;
+    const llmux_block_t *b;
+
+    if (m->role == LLMUX_ROLE_SYSTEM) {
+        drop_name(t->o, m);
+    }
+    for (b = m->blocks; b && !err; b = b->next) {
+        if (!sendable(b) || b->kind == LLMUX_BLOCK_CALL) {
+            continue;
+        }
+        if (named++ || !put_name(t->o, m, b)) {
+            err = put_user_block(t, m, b);
+        }
+    }
+    return err;
 }
 
 static const llmux_error_t *put_user_turn(talk_t *t, const turn_t *turn)
 {
     const llmux_error_t *err = put_results(t, turn);
-    const llmux_message_t *m;
-    const llmux_block_t *b;
     int i;
 
-    for (i = 0; i < turn->messages->nelts; i++) {
-        m = APR_ARRAY_IDX(turn->messages, i, const llmux_message_t *);
-        for (b = m->blocks; b && !err; b = b->next) {
-            if (sendable(b) && b->kind != LLMUX_BLOCK_CALL) {
-                err = put_user_block(t, m, b);
-            }
-        }
+    for (i = 0; i < turn->messages->nelts && !err; i++) {
+        err = put_user_message(t, APR_ARRAY_IDX(turn->messages, i,
+                                                const llmux_message_t *));
     }
     return err;
 }
@@ -633,6 +675,7 @@ static const llmux_error_t *put_system(talk_t *t)
     int parts = 0;
 
     for (m = o->chat->messages; m && m != t->begin && !err; m = m->next) {
+        drop_name(o, m);
         err = put_system_parts(o, m, &parts);
     }
     if (parts) {

@@ -20,6 +20,7 @@ typedef struct cand_t {
     int key;                    /* ... and this key */
     int text_key;               /* the last text's, -1 before any */
     int calls;                  /* tool calls so far */
+    int media;                  /* pictures and sounds so far */
     llmux_gemini_partial_t *partial;
     int assembling;             /* the open call's arguments come in pieces */
     llmux_gemini_text_t text;   /* where its code points are */
@@ -340,6 +341,7 @@ static void on_media(decoder_t *d, cand_t *c, const llmux_json_t *data,
     if (!begin(d, c, &ev)) {
         return;
     }
+    c->media++;
     ev.kind = LLMUX_EV_MEDIA;
     ev.name = llmux_json_str(d->base.scratch,
                              llmux_json_get(data, "mimeType"));
@@ -811,6 +813,23 @@ static int complete(const decoder_t *d)
     return d->count > 0 || d->blocked[0];
 }
 
+/* Did all that there is come to nothing, because the model called a tool in a
+ * way that nobody understands? */
+static int only_malformed(const decoder_t *d)
+{
+    const cand_t *c;
+    int i;
+
+    for (i = 0; i < d->count; i++) {
+        c = d->cands[i];
+        if (c && (c->text_key >= 0 || c->calls || c->media
+                  || finish_of(c) != LLMUX_FINISH_MALFORMED)) {
+            return 0;
+        }
+    }
+    return d->count > 0;
+}
+
 static void on_end(llmux_decoder_t *base)
 {
     decoder_t *d = (decoder_t *)base;
@@ -819,6 +838,10 @@ static void on_end(llmux_decoder_t *base)
 
     if (!complete(d)) {
         fail(d, "The provider's answer was truncated.");
+        return;
+    }
+    if (only_malformed(d)) {
+        fail(d, "The model made a tool call that is not valid.");
         return;
     }
     for (i = 0; i < d->count; i++) {

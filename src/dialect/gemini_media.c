@@ -125,6 +125,21 @@ static llmux_slice_t type_of(const llmux_media_t *m, llmux_slice_t base64,
     return llmux_slice(type ? type : usual_types[m->kind]);
 }
 
+/* Pictures that no model of Gemini's looks at. */
+static int is_alien(llmux_slice_t type)
+{
+    return llmux_slice_starts(type, "image/svg")
+           || llmux_slice_starts(type, "image/tiff");
+}
+
+static const llmux_error_t *no_alien(const llmux_gemini_out_t *o,
+                                     const char *param)
+{
+    return llmux_error(o->chat->pool, LLMUX_ERR_UNSUPPORTED, param,
+                       "%s takes PNG, JPEG, WebP, HEIC and HEIF images, but "
+                       "not this.", o->target->name);
+}
+
 static int wants_type(const llmux_gemini_out_t *o, llmux_slice_t type,
                       const char *param, const llmux_error_t **err)
 {
@@ -174,6 +189,9 @@ static const llmux_error_t *put_inline(llmux_gemini_out_t *o,
 
     if (wants_type(o, type, param, &err)) {
         return err;
+    }
+    if (is_alien(type)) {
+        return no_alien(o, param);
     }
     llmux_jw_open(&o->w, '{');
     llmux_jw_key(&o->w, "inlineData");
@@ -258,6 +276,7 @@ const llmux_error_t *llmux_gemini_media(llmux_gemini_out_t *o,
                                         const llmux_media_t *media,
                                         const char *param)
 {
+    param = media->param ? media->param : param;
     if (media->base64.data) {
         return put_inline(o, media, media->base64, param);
     }

@@ -89,6 +89,9 @@ static llmux_slice_t description_of(llmux_gemini_out_t *o,
 {
     llmux_slice_t format = tool->grammar;
 
+    if (tool->custom) {
+        llmux_warn(o->warn, LLMUX_WARN_APPROX, "tools.custom");
+    }
     if (!tool->custom || llmux_slice_blank(format)) {
         return tool->description;
     }

@@ -13,6 +13,28 @@ static int said(llmux_slice_t json)
     return !llmux_slice_blank(json);
 }
 
+/* Markers say what is worth caching; Gemini finds that out by itself. */
+static int is_marked(const llmux_chat_t *chat)
+{
+    const llmux_message_t *m;
+    const llmux_block_t *b;
+    const llmux_tool_t *t;
+
+    for (t = chat->tools; t; t = t->next) {
+        if (t->cache_ttl) {
+            return 1;
+        }
+    }
+    for (m = chat->messages; m; m = m->next) {
+        for (b = m->blocks; b; b = b->next) {
+            if (b->cache_ttl) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
 static void warn_dropped(llmux_gemini_out_t *o)
 {
     const llmux_chat_t *chat = o->chat;
@@ -32,6 +54,9 @@ static void warn_dropped(llmux_gemini_out_t *o)
         if (fields[i].said) {
             llmux_warn(o->warn, LLMUX_WARN_DROP, fields[i].field);
         }
+    }
+    if (is_marked(chat)) {
+        llmux_warn(o->warn, LLMUX_WARN_APPROX, "cache_control");
     }
 }
 

@@ -28,7 +28,8 @@ typedef struct choice_t {
     int key;
     apr_int64_t detail;         /* think: its number among the details */
     call_t *calls;              /* the latest first */
-    int called, refused;        /* a call, a refusal was emitted */
+    int spoke, called, refused; /* text or an image, a call, a refusal was
+                                 * emitted */
     int finished;
     llmux_finish_e finish;
     llmux_slice_t reason, stop;
@@ -144,6 +145,7 @@ static void block_text(decoder_t *d, choice_t *c, llmux_block_e block,
                        llmux_event_e kind, llmux_slice_t text)
 {
     if (!empty(text)) {
+        c->spoke |= block == LLMUX_BLOCK_TEXT;
         open_block(d, c, block);
         emit_text(d, c, kind, c->key, text);
     }
@@ -261,6 +263,7 @@ static void image(decoder_t *d, choice_t *c, const llmux_json_t *part)
     if (!llmux_data_url(d->base.scratch, str(d, url), &data)) {
         return;
     }
+    c->spoke = 1;
     close_block(d, c);
     open_block(d, c, LLMUX_BLOCK_MEDIA);
     ev.key = c->key;
@@ -743,6 +746,23 @@ static int all_finished(const decoder_t *d)
     return n > 0;
 }
 
+/* Did all that there is come to nothing, because the model called a tool in a
+ * way that nobody understands? */
+static int only_malformed(const decoder_t *d)
+{
+    const choice_t *c;
+    int i;
+
+    for (i = 0; i < LLMUX_CANDIDATES_MAX; i++) {
+        c = d->choices[i];
+        if (c && (c->spoke || c->called || c->refused
+                  || c->finish != LLMUX_FINISH_MALFORMED)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static void finish(llmux_decoder_t *base)
 {
     static const llmux_event_t end = { .kind = LLMUX_EV_END };
@@ -752,6 +772,10 @@ static void finish(llmux_decoder_t *base)
     if (!all_finished(d)) {
         bad(d, d->is_whole ? "The provider's answer holds no choices."
                            : "The provider's answer was truncated.");
+        return;
+    }
+    if (only_malformed(d)) {
+        bad(d, "The model made a tool call that is not valid.");
         return;
     }
     for (i = 0; i < LLMUX_CANDIDATES_MAX; i++) {

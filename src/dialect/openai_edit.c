@@ -344,49 +344,108 @@ static void ask_usage(apr_array_header_t *edits, const llmux_json_t *body)
     }
 }
 
-/* Takes a member out with the comma before it or, where it is the first, the
- * one behind it. */
+/* What is to be taken out, by name: NULL at the end. */
+typedef struct gone_t {
+    const char *names[3];
+} gone_t;
+
+static void add_gone(gone_t *gone, const char *name)
+{
+    int i = 0;
+
+    while (gone->names[i]) {
+        i++;
+    }
+    gone->names[i] = name;
+}
+
+static int is_gone(const gone_t *gone, const llmux_json_t *m)
+{
+    int i;
+
+    for (i = 0; gone->names[i]; i++) {
+        if (llmux_json_is(m, gone->names[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Each goes with the comma before it or, as long as nothing stays before it,
+ * the one behind it. */
 static void take_out(apr_array_header_t *edits, const llmux_json_t *body,
-                     const char *gone)
+                     const gone_t *gone)
 {
     const llmux_json_t *m, *next, *before = NULL;
     const char *from, *to;
+    int stays = 0;
 
     for (m = llmux_json_first(body); m; m = next) {
         next = llmux_json_next_member(body, m);
-        if (llmux_json_is(m, gone)) {
-            from = before ? end_of(before) : m->at;
-            to = before || !next ? end_of(llmux_json_value(m)) : next->at;
+        if (is_gone(gone, m)) {
+            from = stays ? end_of(before) : m->at;
+            to = stays || !next ? end_of(llmux_json_value(m)) : next->at;
             add_edit(edits, from, (apr_size_t)(to - from), "");
-            return;
+        }
+        else {
+            stays = 1;
         }
         before = llmux_json_value(m);
     }
 }
 
-static void edit_stream(apr_array_header_t *edits,
+static void edit_stream(apr_array_header_t *edits, gone_t *gone,
                         const llmux_openai_head_t *head, unsigned int can)
 {
     if (!(can & LLMUX_CAN_STREAM_USAGE)) {
-        take_out(edits, head->root, "stream_options");
+        add_gone(gone, "stream_options");
     }
     else if (head->stream == LLMUX_YES && !head->include_usage) {
         ask_usage(edits, head->root);
     }
 }
 
-/* Older servers know the limit by its older name only. */
-static void edit_limit(apr_array_header_t *edits, const llmux_json_t *body)
+/* OpenAI's models that reason refuse the limit under its older name. */
+static int reasons(llmux_slice_t model)
+{
+    static const char *const begins[] = { "o1", "o3", "o4", "gpt-5", NULL };
+    int i;
+
+    for (i = 0; begins[i] && !llmux_slice_starts(model, begins[i]); i++) {
+    }
+    return begins[i] != NULL;
+}
+
+/* Gives the member another name, unless one of that name says a number
+ * already; one that says null has to go. */
+static void rename_limit(apr_array_header_t *edits, gone_t *gone,
+                         const llmux_json_t *body, const char *from,
+                         const char *quoted, const char *to)
 {
     const llmux_json_t *m;
 
-    if (llmux_json_get(body, "max_tokens")) {
+    if (!llmux_json_get(body, from) || llmux_json_get(body, to)) {
         return;
     }
+    add_gone(gone, to);
     for (m = llmux_json_first(body); m; m = llmux_json_next_member(body, m)) {
-        if (llmux_json_is(m, "max_completion_tokens")) {
-            replace(edits, m, "\"max_tokens\"");
+        if (llmux_json_is(m, from)) {
+            replace(edits, m, quoted);
         }
+    }
+}
+
+/* Older servers know the limit by its older name only. */
+static void edit_limit(apr_array_header_t *edits, gone_t *gone,
+                       const llmux_json_t *body, const llmux_target_t *target)
+{
+    if (!(target->can & LLMUX_CAN_MAX_COMPLETION)) {
+        rename_limit(edits, gone, body, "max_completion_tokens",
+                     "\"max_tokens\"", "max_tokens");
+    }
+    else if (reasons(target->model)) {
+        rename_limit(edits, gone, body, "max_tokens",
+                     "\"max_completion_tokens\"", "max_completion_tokens");
     }
 }
 
@@ -414,11 +473,15 @@ static void edit_roles(apr_array_header_t *edits, apr_pool_t *scratch,
     }
 }
 
+/* What goes in at a place comes before what is taken out from there on. */
 static int by_place(const void *a, const void *b)
 {
     const edit_t *x = a, *y = b;
 
-    return x->at < y->at ? -1 : x->at > y->at;
+    if (x->at != y->at) {
+        return x->at < y->at ? -1 : 1;
+    }
+    return x->len < y->len ? -1 : x->len > y->len;
 }
 
 static const char *apply(llmux_buf_t *out, const char *from,
@@ -442,13 +505,13 @@ void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
 {
     apr_array_header_t *edits = apr_array_make(scratch, 4, sizeof(edit_t));
     const char *from = body.data;
+    gone_t gone = { { NULL } };
     int i;
 
     replace(edits, llmux_json_get(head->root, "model"), NULL);
-    edit_stream(edits, head, target->can);
-    if (!(target->can & LLMUX_CAN_MAX_COMPLETION)) {
-        edit_limit(edits, head->root);
-    }
+    edit_stream(edits, &gone, head, target->can);
+    edit_limit(edits, &gone, head->root, target);
+    take_out(edits, head->root, &gone);
     if (!(target->can & LLMUX_CAN_DEVELOPER)) {
         edit_roles(edits, scratch, head->root);
     }

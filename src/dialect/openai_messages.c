@@ -434,7 +434,21 @@ static void read_spoken(llmux_reader_t *r, const llmux_at_t *at,
         b = llmux_message_block(r->chat, m, LLMUX_BLOCK_MEDIA);
         b->media = apr_pcalloc(r->pool, sizeof(*b->media));
         b->media->kind = LLMUX_MEDIA_AUDIO;
+        b->media->param = llmux_at_text(r->pool, &here);
         b->media->file_id = llmux_reader_need_str(r, &here, audio, "id");
+    }
+}
+
+/* Pictures of an earlier answer, in the shape that ours have. */
+static void read_images(llmux_reader_t *r, const llmux_at_t *at,
+                        const llmux_json_t *v, llmux_message_t *m)
+{
+    const llmux_json_t *images =
+        llmux_reader_member(r, at, v, "images", LLMUX_JSON_ARRAY);
+    llmux_at_t here = llmux_at(at, "images");
+
+    if (llmux_json_count(images)) {
+        llmux_openai_read_content(r, &here, images, LLMUX_OPENAI_OF_USER, m);
     }
 }
 
@@ -460,6 +474,7 @@ static void read_assistant(history_t *h, const llmux_at_t *at,
     }
     read_said_no(h->r, at, v, m);
     read_spoken(h->r, at, v, m);
+    read_images(h->r, at, v, m);
     read_calls(h->r, at, v, m);
     read_legacy_call(h, at, v, m);
     mark_message(h, at, v, m);

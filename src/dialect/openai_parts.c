@@ -234,13 +234,14 @@ static void take_data(llmux_reader_t *r, const llmux_at_t *at,
 
 /* ---- one reader per part --------------------------------------------- */
 
-static llmux_media_t *add_media(llmux_reader_t *r, llmux_message_t *m,
-                                llmux_media_e kind)
+static llmux_media_t *add_media(llmux_reader_t *r, const llmux_at_t *at,
+                                llmux_message_t *m, llmux_media_e kind)
 {
     llmux_block_t *b = llmux_message_block(r->chat, m, LLMUX_BLOCK_MEDIA);
 
     b->media = apr_pcalloc(r->pool, sizeof(*b->media));
     b->media->kind = kind;
+    b->media->param = llmux_at_text(r->pool, at);
     return b->media;
 }
 
@@ -303,7 +304,7 @@ static void read_image(llmux_reader_t *r, const llmux_at_t *at,
                        const llmux_json_t *part, llmux_message_t *m)
 {
     const llmux_json_t *image = llmux_json_get(part, "image_url");
-    llmux_media_t *media = add_media(r, m, LLMUX_MEDIA_IMAGE);
+    llmux_media_t *media = add_media(r, at, m, LLMUX_MEDIA_IMAGE);
     llmux_at_t here = llmux_at(at, "image_url");
 
     read_link(r, &here, image, media);
@@ -313,7 +314,7 @@ static void read_image(llmux_reader_t *r, const llmux_at_t *at,
 static void read_video(llmux_reader_t *r, const llmux_at_t *at,
                        const llmux_json_t *part, llmux_message_t *m)
 {
-    llmux_media_t *media = add_media(r, m, LLMUX_MEDIA_VIDEO);
+    llmux_media_t *media = add_media(r, at, m, LLMUX_MEDIA_VIDEO);
     llmux_at_t here = llmux_at(at, "video_url");
 
     read_link(r, &here, llmux_json_get(part, "video_url"), media);
@@ -339,7 +340,7 @@ static void read_audio(llmux_reader_t *r, const llmux_at_t *at,
 {
     const llmux_json_t *audio = llmux_reader_need(r, at, part, "input_audio",
                                                   LLMUX_JSON_OBJECT);
-    llmux_media_t *media = add_media(r, m, LLMUX_MEDIA_AUDIO);
+    llmux_media_t *media = add_media(r, at, m, LLMUX_MEDIA_AUDIO);
     llmux_at_t here = llmux_at(at, "input_audio");
     llmux_at_t data = llmux_at(&here, "data");
     const llmux_json_t *v;
@@ -373,7 +374,7 @@ static void read_file(llmux_reader_t *r, const llmux_at_t *at,
 {
     const llmux_json_t *file =
         llmux_reader_need(r, at, part, "file", LLMUX_JSON_OBJECT);
-    llmux_media_t *media = add_media(r, m, LLMUX_MEDIA_OTHER);
+    llmux_media_t *media = add_media(r, at, m, LLMUX_MEDIA_OTHER);
     llmux_at_t here = llmux_at(at, "file");
     const llmux_json_t *data =
         llmux_reader_member(r, &here, file, "file_data", LLMUX_JSON_STRING);

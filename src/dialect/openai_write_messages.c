@@ -35,8 +35,11 @@ typedef struct thread_t {
 
 /* ---- media ----------------------------------------------------------- */
 
-static void refuse(llmux_openai_out_t *o, const char *param, const char *what)
+/* @param param of the message; the medium may know better */
+static void refuse(llmux_openai_out_t *o, const llmux_media_t *media,
+                   const char *param, const char *what)
 {
+    param = media->param ? media->param : param;
     if (!o->err) {
         o->err = llmux_error(o->chat->pool, LLMUX_ERR_UNSUPPORTED, param,
                              "'%s' holds %s, which %s does not take",
@@ -63,10 +66,10 @@ static void write_link(llmux_openai_out_t *o, const llmux_media_t *media,
                        const char *param, const char *name)
 {
     if (media->file_id.data) {
-        refuse(o, param, "a file id in place of the file");
+        refuse(o, media, param, "a file id in place of the file");
     }
     if (media->url.data && !llmux_openai_can(o, LLMUX_CAN_MEDIA_URL)) {
-        refuse(o, param, "a link to a file");
+        refuse(o, media, param, "a link to a file");
     }
     llmux_jw_key(&o->jw, "type");
     llmux_jw_cstr(&o->jw, name);
@@ -102,7 +105,7 @@ static void write_audio(llmux_openai_out_t *o, const llmux_media_t *media,
     const char *format = llmux_openai_audio_format(media->type);
 
     if (!media->base64.data || !format) {
-        refuse(o, param, media->base64.data ? "audio of this format"
+        refuse(o, media, param, media->base64.data ? "audio of this format"
                                             : "audio by reference");
     }
     llmux_jw_key(&o->jw, "type");
@@ -118,10 +121,10 @@ static void write_file(llmux_openai_out_t *o, const llmux_media_t *media,
                        const char *param)
 {
     if (!llmux_openai_can(o, LLMUX_CAN_FILE)) {
-        refuse(o, param, "a file");
+        refuse(o, media, param, "a file");
     }
     if (media->url.data) {
-        refuse(o, param, "a link to a document");
+        refuse(o, media, param, "a link to a document");
     }
     llmux_jw_key(&o->jw, "type");
     llmux_jw_cstr(&o->jw, "file");
@@ -733,7 +736,7 @@ static void write_spoken(llmux_openai_out_t *o, const llmux_message_t *m)
     }
     if (b->media->kind != LLMUX_MEDIA_AUDIO || !b->media->file_id.data
         || of_kinds(b->next, MEDIA)) {
-        refuse(o, m->param, "media in an assistant message");
+        refuse(o, b->media, m->param, "media in an assistant message");
     }
     llmux_jw_key(&o->jw, "audio");
     llmux_jw_open(&o->jw, '{');

@@ -69,19 +69,6 @@ static void note_finish(llmux_exchange_t *x, const llmux_event_t *ev)
     }
 }
 
-/* The event's error dies with it. */
-static void note_error(attempt_t *a, const llmux_error_t *err)
-{
-    llmux_exchange_t *x = a->x;
-    llmux_error_t *own = apr_pmemdup(x->pool, err, sizeof(*err));
-
-    own->message = apr_pstrdup(x->pool, err->message);
-    own->param = apr_pstrdup(x->pool, err->param);
-    own->code = apr_pstrdup(x->pool, err->code);
-    own->type = apr_pstrdup(x->pool, err->type);
-    a->error = own;
-}
-
 static void note(attempt_t *a, const llmux_event_t *ev)
 {
     switch (ev->kind) {
@@ -89,7 +76,7 @@ static void note(attempt_t *a, const llmux_event_t *ev)
         note_usage(a, ev->usage);
         return;
     case LLMUX_EV_ERROR:
-        note_error(a, ev->error);
+        a->error = keep_error(a->x, ev->error);
         return;
     case LLMUX_EV_END:
         a->ended_at = llmux_now(a->x->env);
@@ -120,10 +107,32 @@ void answer_event(void *baton, const llmux_event_t *ev)
     a->encoder->event(a->encoder, ev, a->x->out);
 }
 
-/* The chunk that brings nothing but the usage we asked for ourselves. */
-static int is_unwanted(const attempt_t *a)
+/* Does this event of the wire speak of a choice? The decoder keeps a finish
+ * for later, so events alone do not tell. What cannot be read counts as one. */
+static int has_choice(attempt_t *a, llmux_slice_t raw)
 {
-    return a->frame_usage && !a->frame_other && !a->x->head.include_usage;
+    const char *at = memchr(raw.data, '{', raw.len);
+    const llmux_json_t *chunk;
+    apr_pool_t *scratch;
+    int has;
+
+    if (!at) {
+        return 1;
+    }
+    raw.len -= (apr_size_t)(at - raw.data);
+    raw.data = at;
+    apr_pool_create(&scratch, a->pool);
+    chunk = llmux_json_parse(scratch, raw, 2, NULL);
+    has = !chunk || llmux_json_count(llmux_json_get(chunk, "choices")) > 0;
+    apr_pool_destroy(scratch);
+    return has;
+}
+
+/* The chunk that brings nothing but the usage we asked for ourselves. */
+static int is_unwanted(attempt_t *a, llmux_slice_t raw)
+{
+    return a->frame_usage && !a->frame_other && !a->x->head.include_usage
+        && !has_choice(a, raw);
 }
 
 void answer_frame(void *baton, llmux_slice_t raw, int done, int comment)
@@ -131,7 +140,7 @@ void answer_frame(void *baton, llmux_slice_t raw, int done, int comment)
     attempt_t *a = baton;
     llmux_exchange_t *x = a->x;
     int pass = !a->error && !a->done_sent
-        && (comment ? x->headers_sent : !is_unwanted(a));
+        && (comment ? x->headers_sent : !is_unwanted(a, raw));
 
     if (done) {
         pass = pass && a->ended_at;

@@ -19,7 +19,7 @@ static int keep_alive(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     apr_time_t due = x->last_write + x->settings->heartbeat;
 
-    if (!x->record.streamed) {
+    if (!x->record.streamed || (x->attempt && x->attempt->ended_at)) {
         return 1;
     }
     if (due <= llmux_now(x->env)) {
@@ -50,8 +50,10 @@ static const llmux_error_t *nobody(llmux_exchange_t *x)
     return err;
 }
 
+/* What the one before it said of itself does not stand for this one. */
 static void note_pick(llmux_exchange_t *x)
 {
+    static const llmux_usage_t nothing = LLMUX_USAGE_NONE;
     const llmux_deployment_t *d = x->pick.deployment;
 
     x->record.provider = d->provider->name;
@@ -60,10 +62,14 @@ static void note_pick(llmux_exchange_t *x)
     x->record.series = d->series;
     x->record.upstream_status = 0;
     x->record.upstream_id = NULL;
+    x->record.finish = NULL;
+    x->record.first = 0;
+    x->record.usage = nothing;
 }
 
 /* Picks a deployment and opens an attempt with it, passing over those that
- * cannot do what the request wants. */
+ * cannot do what the request wants. What somebody answered says more to the
+ * client than why another one was not asked. */
 static go_e begin(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     while (!x->attempt) {
@@ -78,10 +84,12 @@ static go_e begin(llmux_exchange_t *x, llmux_wait_t *wait)
             llmux_wait_until(wait, x->pick.not_before);
             return rest(x, wait);
         }
-        note_pick(x);
         err = attempt_open(x, &x->attempt);
+        if (!err || !x->record.attempts) {
+            note_pick(x);
+        }
         if (err) {
-            x->error = err;
+            x->error = x->record.attempts ? x->error : err;
             llmux_plan_failed(x->plan, LLMUX_FAILED_TARGET, -1);
         }
         x->pick.deployment = NULL;
@@ -117,7 +125,7 @@ static void tell(llmux_exchange_t *x, const attempt_t *a)
 static const llmux_error_t *last_word(llmux_exchange_t *x,
                                       const llmux_error_t *err)
 {
-    llmux_error_t *last = apr_pmemdup(x->pool, err, sizeof(*err));
+    llmux_error_t *last = keep_error(x, err);
 
     last->final = 1;
     return last;

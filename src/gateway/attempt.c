@@ -14,15 +14,16 @@
 /* ---- the request ----------------------------------------------------- */
 
 /* The request as a tree of the core's own, made once, when the first
- * provider of another dialect needs it. */
+ * provider of another dialect needs it. One that cannot be read is not tried
+ * again for the next: a tree is large. */
 static const llmux_error_t *read_chat(llmux_exchange_t *x)
 {
     const llmux_json_t *body;
     const llmux_error_t *err;
     llmux_chat_t *chat;
 
-    if (x->chat) {
-        return NULL;
+    if (x->chat || x->unreadable) {
+        return x->unreadable;
     }
     body = llmux_json_parse(x->pool, x->text, 0, NULL);
     chat = llmux_chat_create(x->pool);
@@ -30,6 +31,7 @@ static const llmux_error_t *read_chat(llmux_exchange_t *x)
     if (!err) {
         x->chat = chat;
     }
+    x->unreadable = err;
     return err;
 }
 
@@ -90,7 +92,8 @@ static int is_stream(const llmux_response_t *r)
 }
 
 /* Bytes pass as they are when both sides speak one dialect in one mode, and
- * nothing is wanted that the provider did not put into them. */
+ * nothing is wanted that the provider did not put into them, nor hidden that
+ * he may have. */
 static int may_relay(const attempt_t *a, int streamed)
 {
     const llmux_exchange_t *x = a->x;
@@ -98,6 +101,7 @@ static int may_relay(const attempt_t *a, int streamed)
         && !(a->target.can & LLMUX_CAN_STREAM_USAGE);
 
     return a->same && streamed == x->record.streamed && !own_usage
+        && x->settings->reasoning
         && x->settings->response_model == LLMUX_MODEL_UPSTREAM;
 }
 
@@ -122,13 +126,13 @@ static void on_head(void *baton, const llmux_response_t *r)
 {
     attempt_t *a = baton;
     llmux_exchange_t *x = a->x;
-    apr_table_t *seen = apr_table_make(a->pool, 4);
     const char *id;
 
     a->head = r;
     x->record.upstream_status = r->status;
-    llmux_provider_headers_down(seen, r, a->deployment->provider, a->same);
-    id = apr_table_get(seen, "x-upstream-request-id");
+    a->down = apr_table_make(a->pool, 4);
+    llmux_provider_headers_down(a->down, r, a->same);
+    id = apr_table_get(a->down, LLMUX_UPSTREAM_ID);
     x->record.upstream_id = id ? apr_pstrndup(x->pool, id,
                                               LLMUX_REQUEST_ID_MAX) : NULL;
     if (r->status >= 200 && r->status < 300) {
@@ -177,6 +181,7 @@ const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
     body = llmux_buf_create(pool, 2 * (apr_size_t)x->settings->max_body);
     err = write_body(a, body);
     if (err) {
+        err = keep_error(x, err);
         apr_pool_destroy(pool);
         return err;
     }
@@ -242,15 +247,22 @@ static void read_retry_after(attempt_t *a, llmux_error_t *err)
 }
 
 /* What a provider says of our credentials quotes them: the client learns
- * that the gateway is refused, and no more. */
+ * that the gateway is refused, and no more. The bill is not the client's
+ * either; OpenAI's SDKs know an account that is spent by 429. */
 static llmux_error_t *shield(attempt_t *a, llmux_error_t *err)
 {
-    if (err->kind != LLMUX_ERR_AUTH && err->kind != LLMUX_ERR_PERMISSION) {
+    switch (err->kind) {
+    case LLMUX_ERR_AUTH:
+    case LLMUX_ERR_PERMISSION:
+        return llmux_error(a->x->pool, LLMUX_ERR_BAD_UPSTREAM, NULL,
+                           "The provider refused the gateway's credentials. "
+                           "The gateway's operator must look into it.");
+    case LLMUX_ERR_BILLING:
+        return llmux_error(a->x->pool, LLMUX_ERR_QUOTA, NULL, "%s",
+                           err->message);
+    default:
         return err;
     }
-    return llmux_error(a->x->pool, LLMUX_ERR_BAD_UPSTREAM, NULL,
-                       "The provider refused the gateway's credentials. The "
-                       "gateway's operator must look into it.");
 }
 
 static void refused(attempt_t *a)
@@ -288,29 +300,37 @@ static void unrelay(attempt_t *a)
     }
 }
 
+/* The provider has said all. */
+static void end_stream(attempt_t *a)
+{
+    unrelay(a);
+    llmux_stream_end(a->stream);
+    if (!a->error && !a->ended_at) {
+        failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was cut off");
+    }
+}
+
+/* An error that an event brought counts, also when the connection broke
+ * right behind it. */
 static void conclude(attempt_t *a, llmux_step_e step)
 {
     if (a->refusal) {
         refused(a);
+        return;
     }
-    else if (step == LLMUX_STEP_FAILED && !a->error) {
+    if (!a->error && step == LLMUX_STEP_FAILED) {
         wire_failed(a);
+        return;
     }
-    else if (!a->stream) {
+    if (!a->stream) {
         failed(a, LLMUX_ERR_BAD_UPSTREAM, "no response");
+        return;
     }
-    else if (!a->error && !a->ended_at) {
-        unrelay(a);
-        llmux_stream_end(a->stream);
-        if (!a->error && !a->ended_at) {
-            failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was cut off");
-        }
+    if (!a->error) {
+        end_stream(a);
     }
-    if (a->error && a->stream && step != LLMUX_STEP_FAILED) {
+    if (a->error) {
         classify(a);
-    }
-    if (!a->error && a->x->out->failed) {
-        failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was too large");
     }
 }
 
@@ -334,6 +354,10 @@ llmux_step_e attempt_step(attempt_t *a, llmux_wait_t *wait)
     }
     if (step != LLMUX_STEP_AGAIN && !a->ended_at) {
         conclude(a, step);
+    }
+    if (!a->error && a->x->out->failed) {
+        failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was too large");
+        step = LLMUX_STEP_FAILED;
     }
     return step;
 }

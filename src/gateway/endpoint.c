@@ -48,8 +48,8 @@ static const llmux_error_t *wrong_method(llmux_exchange_t *x)
 
     apr_table_setn(x->headers, "Allow", allow);
     return llmux_error(x->pool, LLMUX_ERR_METHOD, NULL,
-                       "%s is not allowed for %s. Use %s.", x->in->method,
-                       x->in->path, x->endpoint->methods);
+                       "%.64s is not allowed for %.512s. Use %s.",
+                       x->in->method, x->in->path, x->endpoint->methods);
 }
 
 /* The endpoint of this path, or NULL. */
@@ -74,7 +74,7 @@ const llmux_error_t *find_endpoint(llmux_exchange_t *x)
     }
     if (!x->endpoint) {
         return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
-                           "Unknown path %s. This gateway answers POST "
+                           "Unknown path %.512s. This gateway answers POST "
                            "/v1/chat/completions, GET /v1/models, GET /health "
                            "and GET /metrics.", x->in->path);
     }

@@ -104,9 +104,24 @@ llmux_drive_e llmux_exchange_drive(llmux_exchange_t *x, llmux_wait_t *wait)
     return LLMUX_DRIVE_DONE;
 }
 
+/* Has the client all of it? Many hang up right behind the last event, while
+ * we wait for the end of the provider's message. */
+static int is_answered(const llmux_exchange_t *x)
+{
+    return !x->settled && x->content_sent && x->attempt
+        && x->attempt->ended_at && !x->attempt->error && !x->out->len;
+}
+
 /* 499 is what proxies write for a client that left. */
 void llmux_exchange_abandon(llmux_exchange_t *x)
 {
+    int answered = is_answered(x);
+
+    if (answered) {
+        llmux_meter_attempt(x->service->state, x->record.series, 0,
+                            LLMUX_ERR_INTERNAL);
+        settle(x, LLMUX_END_OK);
+    }
     if (x->attempt) {
         attempt_close(x->attempt);
         x->attempt = NULL;
@@ -116,6 +131,17 @@ void llmux_exchange_abandon(llmux_exchange_t *x)
         settle(x, LLMUX_END_CLIENT_GONE);
     }
     x->step = STEPS;
+}
+
+llmux_error_t *keep_error(llmux_exchange_t *x, const llmux_error_t *err)
+{
+    llmux_error_t *kept = apr_pmemdup(x->pool, err, sizeof(*err));
+
+    kept->message = apr_pstrdup(x->pool, err->message);
+    kept->param = apr_pstrdup(x->pool, err->param);
+    kept->code = apr_pstrdup(x->pool, err->code);
+    kept->type = apr_pstrdup(x->pool, err->type);
+    return kept;
 }
 
 void settle(llmux_exchange_t *x, llmux_end_e end)

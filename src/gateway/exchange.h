@@ -36,6 +36,7 @@ struct llmux_exchange_t {
     llmux_slice_t text;             /* the body with `parameters` merged */
     llmux_slice_t provider;         /* the body's own choice, or absent */
     llmux_chat_t *chat;             /* made when a provider needs it */
+    const llmux_error_t *unreadable;    /* ... or why it cannot be */
 
     /* the way to a provider */
     const llmux_group_t *group;
@@ -66,6 +67,7 @@ struct attempt_t {
     int relay;                      /* the provider's bytes pass as they are */
     llmux_wire_t *wire;
     const llmux_response_t *head;
+    apr_table_t *down;              /* of its headers, the client's */
     llmux_stream_t *stream;         /* the body of a 2xx */
     llmux_encoder_t *encoder;       /* unless relayed */
     llmux_buf_t *refusal;           /* the body of anything else */
@@ -159,6 +161,9 @@ const llmux_error_t *page_ready(llmux_exchange_t *x);
 const llmux_error_t *page_metrics(llmux_exchange_t *x);
 
 /* ---- exchange.c ------------------------------------------------------ */
+
+/** A copy that lives as long as the exchange, whoever made it. */
+llmux_error_t *keep_error(llmux_exchange_t *x, const llmux_error_t *err);
 
 /** Closes the books, once: the end, the times, the counters. */
 void settle(llmux_exchange_t *x, llmux_end_e end);

@@ -62,9 +62,8 @@ void reply_attempt_headers(llmux_exchange_t *x, const attempt_t *a)
 {
     const char *warnings = llmux_warnings_header(x->pool, a->warnings);
 
-    if (a->head) {
-        llmux_provider_headers_down(x->headers, a->head,
-                                    a->deployment->provider, a->same);
+    if (a->down) {
+        apr_table_overlap(x->headers, a->down, APR_OVERLAP_TABLES_SET);
     }
     if (warnings) {
         apr_table_setn(x->headers, "X-LLMux-Warnings", warnings);

@@ -23,10 +23,13 @@ static int is_preflight(const llmux_exchange_t *x)
 
 static int needs_key(const llmux_exchange_t *x)
 {
+    if (is_preflight(x)) {
+        return 0;
+    }
     if (x->endpoint->page == page_metrics) {
         return x->settings->metrics == LLMUX_METRICS_KEY;
     }
-    return !x->endpoint->open && !is_preflight(x);
+    return !x->endpoint->open;
 }
 
 static llmux_slice_t shown_key(const llmux_exchange_t *x)
@@ -204,6 +207,14 @@ static const llmux_error_t *unknown_model(llmux_exchange_t *x)
                        x->record.model, known_models(x));
 }
 
+/* The name becomes a segment of a path at some providers, where dots alone
+ * would lead elsewhere. */
+static int may_be_model(llmux_slice_t name)
+{
+    return name.len && !llmux_slice_is(name, ".")
+        && !llmux_slice_is(name, "..");
+}
+
 /* A group of one, for a model that is addressed directly. */
 static const llmux_group_t *direct_group(llmux_exchange_t *x,
                                          const llmux_provider_t *provider,
@@ -239,7 +250,7 @@ static void route_by_prefix(llmux_exchange_t *x)
     rest.data = slash + 1;
     rest.len = x->head.model.len - prefix.len - 1;
     provider = llmux_service_provider(x->service, prefix);
-    if (provider && rest.len) {
+    if (provider && may_be_model(rest)) {
         x->group = direct_group(x, provider, rest);
     }
     else {
@@ -265,6 +276,9 @@ static const llmux_error_t *route_by_member(llmux_exchange_t *x,
                           llmux_deployment_t *)->provider == x->only) {
             return NULL;
         }
+    }
+    if (!may_be_model(x->head.model)) {
+        return unknown_model(x);
     }
     x->group = direct_group(x, x->only, x->head.model);
     return NULL;

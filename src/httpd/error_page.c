@@ -47,11 +47,16 @@ void llmux_register_filters(void)
     ap_register_output_filter(FILTER, error_filter, NULL, AP_FTYPE_RESOURCE);
 }
 
+/* Some errors, such as one in the escapes of the path, come before the request
+ * could be marked. */
 void llmux_insert_error_filter(request_rec *r)
 {
     request_ctx_t *ctx = request_ctx_if_any(r);
 
-    if (ctx && ctx->ours && !ctx->answering && r->status >= 400) {
+    if (r->status < 400 || (ctx && ctx->answering)) {
+        return;
+    }
+    if ((ctx && ctx->ours) || will_be_ours(r)) {
         ap_add_output_filter(FILTER, NULL, r, r->connection);
     }
 }

@@ -5,6 +5,7 @@
 
 #include <httpd.h>
 #include <http_config.h>
+#include <ap_mpm.h>
 
 /* config.c */
 extern const command_rec llmux_commands[];
@@ -20,6 +21,11 @@ int llmux_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                       server_rec *s);
 void llmux_child_init(apr_pool_t *pchild, server_rec *s);
+void llmux_child_status(server_rec *s, pid_t pid, ap_generation_t generation,
+                        int slot, mpm_child_status status);
+
+/* wait.c */
+void llmux_child_stopping(apr_pool_t *pchild, int graceful);
 
 /* mark.c: which requests are ours, and what of them nobody may see */
 int llmux_hide_query_key(request_rec *r);

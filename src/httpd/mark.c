@@ -36,6 +36,16 @@ static int is_ours(request_rec *r)
     return handler && !err && !strcmp(handler, "llmux");
 }
 
+int will_be_ours(request_rec *r)
+{
+    ap_conf_vector_t *before = r->per_dir_config;
+    int ours = r->uri && r->uri[0] == '/' && ap_location_walk(r) == OK
+        && is_ours(r);
+
+    r->per_dir_config = before;
+    return ours;
+}
+
 /* ---- keys in the URL ------------------------------------------------- */
 
 /* Names under which clients put secrets into a query. */
@@ -114,15 +124,10 @@ static void rewrite_line(request_rec *r)
  * something worth hiding. */
 int llmux_hide_query_key(request_rec *r)
 {
-    ap_conf_vector_t *before = r->per_dir_config;
-    int ours;
-
     if (!r->args || !has_secret(r->args)) {
         return DECLINED;
     }
-    ours = ap_location_walk(r) == OK && is_ours(r);
-    r->per_dir_config = before;
-    if (ours) {
+    if (will_be_ours(r)) {
         r->args = without_secrets(request_ctx(r), r->args);
         rewrite_line(r);
     }

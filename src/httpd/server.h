@@ -102,6 +102,7 @@ typedef struct llmux_request_ctx_t {
     request_rec *r;
     int ours;                   /* marked in translate_name */
     int answering;              /* the body is ours, also that of an error */
+    int body_read;              /* to its end */
     const char *query_key;      /* cut from the URL */
     llmux_exchange_t *exchange;
     llmux_env_t env;
@@ -113,9 +114,16 @@ request_ctx_t *request_ctx(request_rec *r);
 /** The same, or NULL when there is none. */
 request_ctx_t *request_ctx_if_any(request_rec *r);
 
+/** Does its path fall into a location of ours? For the time before httpd has
+ * looked for itself. */
+int will_be_ours(request_rec *r);
+
 /* source.c, sink.c, wait.c */
 llmux_source_t *source_create(request_rec *r);
 llmux_sink_t *sink_create(request_rec *r);
+
+/** In each child, before its first request. */
+apr_status_t wait_init(apr_pool_t *pchild);
 
 /** Waits in this worker. @return 0: the client is gone */
 int wait_in_worker(request_rec *r, llmux_wait_t *wait);

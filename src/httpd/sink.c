@@ -63,6 +63,13 @@ static apr_status_t write_bytes(llmux_sink_t *super, llmux_slice_t bytes)
     return pass(s);
 }
 
+/* httpd reads the rest of a body before it flushes an answer that came too
+ * early, and the client might send for minutes what nobody wants. */
+static int is_early(request_rec *r)
+{
+    return !request_ctx(r)->body_read && ap_request_has_body(r);
+}
+
 /* The bytes live in the request's pool, which dies after them. */
 static apr_status_t end(llmux_sink_t *super, llmux_slice_t bytes)
 {
@@ -73,6 +80,9 @@ static apr_status_t end(llmux_sink_t *super, llmux_slice_t bytes)
         APR_BRIGADE_INSERT_TAIL(s->bb,
                                 apr_bucket_immortal_create(bytes.data,
                                                            bytes.len, ba));
+    }
+    if (is_early(s->r)) {
+        APR_BRIGADE_INSERT_TAIL(s->bb, apr_bucket_flush_create(ba));
     }
     APR_BRIGADE_INSERT_TAIL(s->bb, apr_bucket_eos_create(ba));
     return pass(s);

@@ -28,6 +28,7 @@ static apr_status_t take(source_t *s, llmux_buf_t *into)
 
         if (APR_BUCKET_IS_EOS(b)) {
             s->ended = 1;
+            request_ctx(s->r)->body_read = 1;
             rv = APR_EOF;
             break;
         }
@@ -55,10 +56,27 @@ static apr_read_type_e read_type(const request_rec *r)
     return client_fd(r) < 0 ? APR_BLOCK_READ : APR_NONBLOCK_READ;
 }
 
+/* "Expect: 100-continue". httpd says it by itself only to those who read
+ * with blocking. */
+static void invite(request_rec *r)
+{
+    const char *line = r->status_line;
+    int status = r->status;
+
+    r->status = HTTP_CONTINUE;
+    r->status_line = NULL;
+    ap_send_interim_response(r, 0);
+    r->status = status;
+    r->status_line = line;
+}
+
 static apr_status_t wait_for_more(source_t *s, llmux_wait_t *wait)
 {
     apr_time_t now = apr_time_now();
 
+    if (s->r->expecting_100) {
+        invite(s->r);
+    }
     if (!s->give_up) {
         s->give_up = now + s->r->server->timeout;
     }

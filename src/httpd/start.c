@@ -2,7 +2,10 @@
 
 #include "server.h"
 
+#include <malloc.h>
+
 #include <ap_listen.h>
+#include <ap_mpm.h>
 #include <apr_strings.h>
 #include <http_core.h>
 
@@ -152,16 +155,48 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return OK;
 }
 
+/* ---- children -------------------------------------------------------- */
+
+#define MALLOC_KEEPS (1 << 20)
+
+/* Left alone, glibc takes the largest block that was ever freed for the usual
+ * one and keeps as much in each thread's arena: some answers of 10 MB, and
+ * hundreds of MB stay. */
+static void bound_malloc(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, MALLOC_KEEPS);
+    mallopt(M_TRIM_THRESHOLD, MALLOC_KEEPS);
+#endif
+}
+
 void llmux_child_init(apr_pool_t *pchild, server_rec *s)
 {
     apr_status_t rv = llmux_transport_process_init();
 
+    bound_malloc();
     if (rv == APR_SUCCESS) {
         rv = llmux_transport_child_init(pchild);
+    }
+    if (wait_init(pchild) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
+                     "LX0106: requests that wait will hold up a stop");
     }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
                      "LX0105: no connections to providers can be kept");
     }
     llmux_state_child(server_conf(s)->service->state);
+}
+
+/* Runs in the parent. A number may come back as that of another process, so
+ * a child's slot is closed when the child ends, not found out later. */
+void llmux_child_status(server_rec *s, pid_t pid, ap_generation_t generation,
+                        int slot, mpm_child_status status)
+{
+    llmux_state_t **kept = ap_retained_data_get(STATE_KEY);
+
+    if (status == MPM_CHILD_EXITED && kept && *kept) {
+        llmux_state_child_gone(*kept, pid);
+    }
 }

@@ -4,12 +4,51 @@
 #include "server.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <apr_portable.h>
 #include <http_core.h>
 
 /* How late a client's leaving may be noticed where it has no descriptor. */
 #define TICK_MS 100
+
+/* ---- the end of the child --------------------------------------------- */
+
+/* Readable once this child must go and takes its requests along; -1 without
+ * one. httpd itself only closes their sockets then, which wakes nobody who
+ * sleeps on them: a silent provider would hold up the whole server. */
+static int stop_fd = -1;
+
+static apr_status_t forget_stop(void *unused)
+{
+    close(stop_fd);
+    stop_fd = -1;
+    return APR_SUCCESS;
+}
+
+apr_status_t wait_init(apr_pool_t *pchild)
+{
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stop_fd < 0) {
+        return errno;
+    }
+    apr_pool_cleanup_register(pchild, NULL, forget_stop,
+                              apr_pool_cleanup_null);
+    return APR_SUCCESS;
+}
+
+/* May run in a signal handler (prefork). */
+void llmux_child_stopping(apr_pool_t *pchild, int graceful)
+{
+    apr_uint64_t one = 1;
+
+    if (!graceful && stop_fd >= 0 && write(stop_fd, &one, sizeof(one)) < 0) {
+        return;     /* it is readable already */
+    }
+}
+
+/* ---- waiting ---------------------------------------------------------- */
 
 int client_fd(const request_rec *r)
 {
@@ -47,6 +86,14 @@ static int milliseconds(const llmux_wait_t *wait, int ticking)
     return ticking && (ms < 0 || ms > TICK_MS) ? TICK_MS : ms;
 }
 
+static int add(struct pollfd *fds, int n, int fd, int events)
+{
+    fds[n].fd = fd;
+    fds[n].events = (short)events;
+    fds[n].revents = 0;
+    return n;
+}
+
 static int fill(struct pollfd *fds, const llmux_wait_t *wait)
 {
     int i;
@@ -54,10 +101,9 @@ static int fill(struct pollfd *fds, const llmux_wait_t *wait)
     for (i = 0; i < wait->count; i++) {
         int events = wait->fds[i].events;
 
-        fds[i].fd = wait->fds[i].fd;
-        fds[i].events = (short)((events & LLMUX_WAIT_READ ? POLLIN : 0)
-                                | (events & LLMUX_WAIT_WRITE ? POLLOUT : 0));
-        fds[i].revents = 0;
+        add(fds, i, wait->fds[i].fd,
+            (events & LLMUX_WAIT_READ ? POLLIN : 0)
+            | (events & LLMUX_WAIT_WRITE ? POLLOUT : 0));
     }
     return i;
 }
@@ -84,23 +130,17 @@ static int is_aborted(const request_rec *r)
 
 /* A client that is still sending its body is watched by reading it. For all
  * others a closed direction means that nobody wants the answer: a provider
- * bills each second of it. */
+ * bills each second of it. Who is stopped has no client any more. */
 int wait_in_worker(request_rec *r, llmux_wait_t *wait)
 {
-    struct pollfd fds[LLMUX_WAIT_FDS + 1];
-    int fd = client_fd(r), n = fill(fds, wait), watch = -1, rc;
+    struct pollfd fds[LLMUX_WAIT_FDS + 2];
+    int fd = client_fd(r), n = fill(fds, wait), watch, stop, rc;
 
-    if (fd >= 0 && !has_fd(wait, fd)) {
-        watch = n++;
-        fds[watch].fd = fd;
-        fds[watch].events = POLLRDHUP;
-        fds[watch].revents = 0;
-    }
+    watch = add(fds, n++, has_fd(wait, fd) ? -1 : fd, POLLRDHUP);
+    stop = add(fds, n++, stop_fd, POLLIN);
     do {
         rc = poll(fds, (nfds_t)n, milliseconds(wait, fd < 0));
     } while (rc < 0 && errno == EINTR);
     tell(wait, fds);
-    return !is_aborted(r)
-        && !(watch >= 0 && fds[watch].revents & (POLLRDHUP | POLLHUP
-                                                 | POLLERR));
+    return !is_aborted(r) && !fds[stop].revents && !fds[watch].revents;
 }

@@ -222,39 +222,52 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
 
 /* What of a provider's answer the client may see, and under which name.
  * prefix: all headers that begin so. vendor: only in the same dialect. */
-static const struct {
+typedef struct down_t {
     const char *name, *as;
     int prefix, vendor;
-} down[] = {
-    { "x-request-id",        "x-upstream-request-id", 0, 0 },
-    { "request-id",          "x-upstream-request-id", 0, 0 },
-    { "apim-request-id",     "x-upstream-request-id", 0, 0 },
-    { "x-ratelimit-",        NULL,                    1, 1 },
-    { "openai-processing-ms", NULL,                   0, 1 },
-    { "openai-version",      NULL,                    0, 1 },
-    { "retry-after-ms",      NULL,                    0, 1 },
+} down_t;
+
+static const down_t down[] = {
+    { "x-request-id",         LLMUX_UPSTREAM_ID, 0, 0 },
+    { "request-id",           LLMUX_UPSTREAM_ID, 0, 0 },
+    { "apim-request-id",      LLMUX_UPSTREAM_ID, 0, 0 },
+    { "x-ratelimit-",         NULL,              1, 1 },
+    { "openai-processing-ms", NULL,              0, 1 },
+    { "openai-version",       NULL,              0, 1 },
+    { "retry-after-ms",       NULL,              0, 1 },
 };
 
-void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
-                                 const llmux_provider_t *pr, int same_dialect)
+#define DOWN_LETTERS "xraoXRAO"     /* what their names begin with */
+
+static const down_t *find_down(const char *name)
 {
     apr_size_t k;
+
+    if (!strchr(DOWN_LETTERS, *name)) {
+        return NULL;
+    }
+    for (k = 0; k < sizeof(down) / sizeof(down[0]); k++) {
+        if (down[k].prefix
+            ? !strncasecmp(name, down[k].name, strlen(down[k].name))
+            : !strcasecmp(name, down[k].name)) {
+            return &down[k];
+        }
+    }
+    return NULL;
+}
+
+void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
+                                 int same_dialect)
+{
     int i;
 
     for (i = 0; i < r->headers->nelts; i++) {
         const llmux_header_t *h = &APR_ARRAY_IDX(r->headers, i,
                                                  llmux_header_t);
+        const down_t *d = find_down(h->name);
 
-        for (k = 0; k < sizeof(down) / sizeof(down[0]); k++) {
-            int match = down[k].prefix
-                ? !strncasecmp(h->name, down[k].name, strlen(down[k].name))
-                : !strcasecmp(h->name, down[k].name);
-
-            if (match && (same_dialect || !down[k].vendor)) {
-                apr_table_set(to, down[k].as ? down[k].as : h->name,
-                              h->value);
-                break;
-            }
+        if (d && (same_dialect || !d->vendor)) {
+            apr_table_set(to, d->as ? d->as : h->name, h->value);
         }
     }
 }

@@ -116,11 +116,13 @@ static int is_dead(apr_int64_t pid)
     return pid == 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
 }
 
-/* A child that was killed leaves its slot; whoever needs one takes it. */
+/* A child that was killed leaves its slot; whoever needs one takes it. One
+ * under our own number is a namesake's. */
 void llmux_state_child(llmux_state_t *s)
 {
     int i;
 
+    llmux_state_child_gone(s, getpid());
     for (i = 0; i < LLMUX_STATE_CHILDREN; i++) {
         apr_int64_t pid = __atomic_load_n(&s->child[i].pid, __ATOMIC_ACQUIRE);
 
@@ -133,6 +135,18 @@ void llmux_state_child(llmux_state_t *s)
             own_slot = i;
             return;
         }
+    }
+}
+
+void llmux_state_child_gone(llmux_state_t *s, pid_t pid)
+{
+    int i;
+
+    for (i = 0; i < LLMUX_STATE_CHILDREN; i++) {
+        apr_int64_t theirs = pid;
+
+        __atomic_compare_exchange_n(&s->child[i].pid, &theirs, 0, 0,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
 }
 

@@ -200,7 +200,7 @@ static const struct {
       "\",\"description\":\"d\",\"parametersJsonSchema\":{\"type\":\"obje"
       "ct\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\""
       ":[\"input\"]}}]}],\"generationConfig\":{}}",
-      NULL },
+      "approx=tools.custom" },
     { "searching the web",
       "gemini-2.5-flash",
       "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"web_searc"
@@ -310,7 +310,7 @@ static const struct {
       "user\",\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response"
       "\":{\"output\":\"a\"}}},{\"functionResponse\":{\"name\":\"g\",\"re"
       "sponse\":{\"output\":\"b\"}}}]}],\"generationConfig\":{}}",
-      NULL },
+      "drop=reasoning_content" },
     { "a signature on text",
       "gemini-3-flash-preview",
       "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\""
@@ -450,17 +450,17 @@ static const struct {
       "gemini-2.0-flash",
       "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_u"
       "rl\",\"image_url\":{\"url\":\"https://e.x/a.png\"}}]}]}",
-      LLMUX_ERR_UNSUPPORTED, "messages[0]" },
+      LLMUX_ERR_UNSUPPORTED, "messages[0].content[0]" },
     { "an address without encryption",
       "gemini-3-flash-preview",
       "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_u"
       "rl\",\"image_url\":{\"url\":\"http://e.x/a.png\"}}]}]}",
-      LLMUX_ERR_UNSUPPORTED, "messages[0]" },
+      LLMUX_ERR_UNSUPPORTED, "messages[0].content[0]" },
     { "a file of somebody else",
       "gemini-3-flash-preview",
       "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\","
       "\"file\":{\"file_id\":\"file-abc\"}}]}]}",
-      LLMUX_ERR_UNSUPPORTED, "messages[0]" },
+      LLMUX_ERR_UNSUPPORTED, "messages[0].content[0]" },
     { "nothing to say",
       "gemini-3-flash-preview",
       "{\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}",

@@ -128,9 +128,10 @@ static const struct {
       "}]}}]}\n" C0 "'delta':{'refusal':'no'}}]}\n" STOP,
       ROLE("0", "''") DELTA("'content':'Hi'")
       OUT("0", "", "{'content':[{'token':'Hi'}],'refusal':null}", "null")
-      DELTA("'annotations':[{'type':'url_citation','url_citation':{'url':'u',"
+      DELTA("'annotations':[{'index':0,'type':'url_citation',"
+            "'url_citation':{'url':'u',"
             "'title':'','start_index':0,'end_index':0}}]")
-      DELTA("'images':[{'type':'image_url','image_url':{'url':"
+      DELTA("'images':[{'index':0,'type':'image_url','image_url':{'url':"
             "'data:image/png;base64,AAAA'}}]")
       DELTA("'refusal':'no'") OUT("0", "", "null", "'stop'") "[DONE]" },
     { "each choice has its role once",
@@ -323,7 +324,7 @@ static void anonymous(apr_pool_t *p)
     encode(&pipe, &open);
     is_str(llmux_buf_slice(pipe.out).data, quotes(p,
            "data: {'id':'ours','object':'chat.completion.chunk','created':99,"
-           "'model':null,'choices':[{'index':0,'delta':{'role':'assistant',"
+           "'model':'','choices':[{'index':0,'delta':{'role':'assistant',"
            "'content':'','refusal':null},'logprobs':null,'finish_reason':null}"
            "],'usage':null}\n\n"), "the answer gets our id and time");
 }

@@ -313,7 +313,7 @@ static void test_refused(void)
         read_body(pool, llmux_slice(quotes(refused[i].json)), &chat);
         err = write_chat(pool, chat, NONE, &body);
         ok(err && err->kind == LLMUX_ERR_UNSUPPORTED && err->status == 400
-           && err->param && !strcmp(err->param, "messages[0]"),
+           && err->param && !strcmp(err->param, "messages[0].content[0]"),
            "refused: %s", refused[i].name);
     }
 }

@@ -15,7 +15,7 @@ my @words = qw(the customer asked again whether her parcel had left the house
 # (OpenAI in, Anthropic out) and compared with a proxy that merely passes;
 # first is an open loop at a low rate that looks at the time to the first byte.
 #
-#          name               kind    stream model            asked clients think
+#     name                kind  stream model            asked clients think
 my @rows = (
     [qw(whole-0ms          whole  0      b600-d0           300   64   0)],
     [qw(whole-50ms         whole  0      b600-d50          300  100   0)],
@@ -29,13 +29,14 @@ my @rows = (
     [qw(cross-whole-0ms    cross  0      b600-d0-anthropic 300   64   0)],
     [qw(cross-stream-5ms   cross  1      n50-d5-g5-anthropic 300 64   0)],
     [qw(first-stream-20ms  first  1      n10-d20-g5        300   32   0)],
+    [qw(first-cross-20ms   first  1      n10-d20-g5-anthropic 300 32   0)],
     [qw(first-whole-64k-8k first  0      b8000-d20       64000   32   0)],
 );
 
-# Recordings of a real provider, where they are: as large and as many events
-# as it sent, one every millisecond.
+# Recordings of a real provider, where they are: its bytes, its events, one
+# every millisecond, and the request, where it was recorded too.
 my @recorded = (
-    [qw(recorded-whole     whole  0      f0-d0           13000   64   0)],
+    [qw(recorded-whole     whole  0      f0-d0             300   64   0)],
     [qw(recorded-stream    stream 1      f1-d5-g1          300   64   0)],
 );
 
@@ -63,7 +64,7 @@ sub case_of
     $c{body} = "$c{name}.json";
     # All clients at once would move in step: they begin one after the other
     # during one answer.
-    $c{spread} = $c{delay} + number($c{model}, 'n') * $c{gap};
+    $c{spread} = $c{delay} + (number($c{model}, 'n') || 50) * $c{gap};
     return \%c;
 }
 
@@ -110,14 +111,30 @@ sub body_of
     return $head . prose($left > 20 ? $left : 20) . '"}]}';
 }
 
+# The request that was recorded with an answer, for our model; undef when there
+# is none.
+sub recorded_body
+{
+    my ($c, @recordings) = @_;
+    my ($number) = $c->{model} =~ /\bf(\d+)/ or return undef;
+    my $file = $recordings[$number] =~ s/\.\w+$/.request.json/r;
+    open my $in, '<', $file or return undef;
+    my $body = do { local $/; <$in> };
+
+    return $body =~ s/"model"\s*:\s*"[^"]*"/"model":"$c->{model}"/ ? $body
+                                                                  : undef;
+}
+
 # Writes each case's request body into a folder.
 sub write_bodies
 {
-    my ($dir, @cases) = @_;
+    my ($dir, $recordings, @cases) = @_;
 
     for my $c (@cases) {
+        my $body = recorded_body($c, @$recordings) // body_of($c);
+
         open my $out, '>', "$dir/$c->{body}" or die "$c->{body}: $!\n";
-        print $out body_of($c);
+        print $out $body;
         close $out or die "$c->{body}: $!\n";
     }
 }

@@ -5,7 +5,6 @@ package Bench::Servers;
 use strict;
 use warnings;
 use Exporter 'import';
-use File::Path qw(make_path);
 use Bench::Process qw(start stop free_port await_port);
 
 our @EXPORT_OK = qw(build start_mock start_httpd start_nginx find_program
@@ -107,7 +106,7 @@ sub httpd_conf
 ServerName 127.0.0.1
 ServerRoot "$o->{dir}"
 DefaultRuntimeDir "$o->{dir}"
-PidFile "$o->{dir}/httpd.pid"
+PidFile "$o->{dir}/httpd-$o->{port}.pid"
 ErrorLog "$o->{dir}/httpd.log"
 LogLevel warn
 Mutex pthread
@@ -180,7 +179,7 @@ sub start_httpd
 {
     my ($o) = @_;
     my $port = $o->{port} = free_port();
-    my $conf = write_file("$o->{dir}/httpd.conf", httpd_conf($o));
+    my $conf = write_file("$o->{dir}/httpd-$port.conf", httpd_conf($o));
     my @how = $o->{wrap} ? qw(-X -DOneProcess) : qw(-DFOREGROUND);
     my $log = "$o->{dir}/httpd.log";
     my $pid = start('httpd', $log, @{ $o->{wrap} || [] }, httpd_program(),
