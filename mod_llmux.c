@@ -25,12 +25,18 @@ static void register_start(void)
 }
 
 /* A request: its key is hidden before any log sees it, it is marked so that
- * nobody looks for a file, and answered. */
+ * nobody looks for a file, and answered. Whoever moves requests elsewhere is
+ * asked first: an operator's Redirect holds in our locations too. */
 static void register_request(void)
 {
+    static const char *const movers[] = {
+        "mod_rewrite.c", "mod_alias.c", "mod_proxy.c", NULL
+    };
+
     ap_hook_post_read_request(llmux_hide_query_key, NULL, NULL,
                               APR_HOOK_REALLY_FIRST);
-    ap_hook_translate_name(llmux_translate_name, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_translate_name(llmux_translate_name, movers, NULL,
+                           APR_HOOK_FIRST);
     ap_hook_map_to_storage(llmux_map_to_storage, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_type_checker(llmux_type_checker, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(llmux_handler, NULL, NULL, APR_HOOK_MIDDLE);

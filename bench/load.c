@@ -436,7 +436,7 @@ static int read_option(int letter, const char *arg)
 {
     switch (letter) {
     case 'a':
-        opt.port = atoi(arg);
+        opt.port = (int)strtol(arg, NULL, 10);
         break;
     case 'u':
         opt.path = arg;
@@ -445,7 +445,7 @@ static int read_option(int letter, const char *arg)
         opt.body = arg;
         break;
     case 'c':
-        opt.clients = atoi(arg);
+        opt.clients = (int)strtol(arg, NULL, 10);
         break;
     case 't':
         opt.seconds = atof(arg);

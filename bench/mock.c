@@ -378,7 +378,7 @@ int main(int argc, char **argv)
     while ((opt = getopt(argc, argv, "p:f:")) != -1) {
         switch (opt) {
         case 'p':
-            port = atoi(optarg);
+            port = (int)strtol(optarg, NULL, 10);
             break;
         case 'f':
             answers_file(optarg);

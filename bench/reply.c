@@ -61,7 +61,7 @@ static size_t feed_head(reply_t *r, const char *data, size_t len)
         r->state = REPLY_BROKEN;
         return len;
     }
-    r->status = atoi(r->head + 9);
+    r->status = (int)strtol(r->head + 9, NULL, 10);
     r->closes = header(r, "\nconnection: close") != NULL;
     r->state = framing(r);
     return r->head_len - old;

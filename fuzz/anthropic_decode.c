@@ -1,4 +1,7 @@
-/* anthropic_decode.c - fuzzes the decoder of Anthropic messages. */
+/* anthropic_decode.c - fuzzes the decoder of Anthropic messages.
+ *
+ * covers: src/dialect/anthropic_decode.c src/dialect/stream.c
+ */
 
 #include "decode.h"
 

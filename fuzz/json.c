@@ -1,5 +1,4 @@
-/*
- * json.c - fuzzes the JSON reader and writer, with json-c as the second
+/* json.c - fuzzes the JSON reader and writer, with json-c as the second
  * opinion. What we take, it must take and read alike. Where the two may
  * differ (json-c 0.16, strict, with validated UTF-8):
  *
@@ -11,6 +10,9 @@
  * - it may nest deeper, since it is allowed to here;
  * - a NUL ends its names, so such objects are not compared;
  * - its integers are clamped to 64 bits, so larger ones are not compared.
+ *
+ * covers: src/core/json.c src/core/json_value.c src/core/json_write.c
+ *         src/core/json_number.c
  */
 
 #include <math.h>

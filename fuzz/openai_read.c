@@ -1,11 +1,15 @@
-/*
- * openai_read.c - fuzzes all that happens to a client's body of chat
+/* openai_read.c - fuzzes all that happens to a client's body of chat
  * completions: as bytes that pass (head, merge, edit), and understood and
  * written anew for a provider of each dialect.
  *
  * covers: src/dialect/openai_edit.c src/dialect/openai_read.c
  *         src/dialect/openai_messages.c src/dialect/openai_parts.c
- *         src/dialect/reader.c
+ *         src/dialect/reader.c src/dialect/chat.c
+ *         src/dialect/openai_write.c src/dialect/openai_write_messages.c
+ *         src/dialect/anthropic_write.c src/dialect/anthropic_turns.c
+ *         src/dialect/anthropic_content.c src/dialect/gemini_write.c
+ *         src/dialect/gemini_config.c src/dialect/gemini_contents.c
+ *         src/dialect/gemini_media.c src/dialect/gemini_tools.c
  */
 
 #include <stdint.h>

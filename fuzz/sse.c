@@ -1,9 +1,10 @@
-/*
- * sse.c - fuzzes the event stream parser. The first three bytes say how long
+/* sse.c - fuzzes the event stream parser. The first three bytes say how long
  * an event may be and where to cut, the others are the stream. Fed whole, in
  * pieces and byte by byte it must give the same events, those a plain
  * reading of the standard gives, and every byte of the stream in one of
  * them.
+ *
+ * covers: src/core/sse.c
  */
 
 #include <stdint.h>

@@ -1,4 +1,7 @@
-/* text.c - fuzzes base64, data URLs, sniffing and numbers with units. */
+/* text.c - fuzzes base64, data URLs, sniffing and numbers with units.
+ *
+ * covers: src/core/base64.c src/core/parse.c
+ */
 
 #include "llmux/core.h"
 

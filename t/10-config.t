@@ -155,6 +155,7 @@ LLMuxUnsupported refuse
     SetHandler llmux
 </Location>
 <Location "/wide">
+    SetHandler llmux
     LLMuxMaxBody 2M
 </Location>
 <VirtualHost 127.0.0.1:__PORT__>

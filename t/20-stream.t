@@ -63,6 +63,7 @@ my $httpd = httpd(conf => <<"END");
         SetHandler llmux
     </Location>
     <Location "/quick">
+        SetHandler llmux
         LLMuxHeartbeat 200ms
     </Location>
 END
@@ -157,6 +158,9 @@ sub is_broken
 sub last_request { return ($mock->requests)[-1] }
 
 # ---- resident memory of httpd's children, in kB
+
+# AddressSanitizer keeps what was freed.
+my $hoards = $ENV{LLMUX_ASAN} ? 100 : 1;
 
 sub resident
 {
@@ -293,8 +297,10 @@ subtest 'memory does not grow with the stream' => sub {
         $res = $c->read;
         ok $res->ok, "$p: all of it came";
         is flooded($res), $n * $size, "$p: nothing is lost";
-        cmp_ok $during - $before, '<', 3000, "$p: kB grown near its end";
-        cmp_ok resident() - $before, '<', 3000, "$p: kB grown after it";
+        my $after = resident();
+        note "$p: $before kB before, $during near its end, $after after it";
+        cmp_ok $during - $before, '<', 500 * $hoards, "$p: none near its end";
+        cmp_ok $after - $before, '<', 500 * $hoards, "$p: none after it";
     }
 };
 
@@ -312,7 +318,7 @@ subtest 'a slow client holds the provider back' => sub {
             $grown = resident() - $before if resident() - $before > $grown;
         }
         is last_request()->{how}, undef, "$p: the mock cannot get rid of it";
-        cmp_ok $grown, '<', 6000, "$p: kB grown meanwhile";
+        cmp_ok $grown, '<', 6000 * $hoards, "$p: kB grown meanwhile";
         $c->abort;
         my @r = $mock->wait_requests(scalar(() = $mock->requests), ended => 1);
         is $r[-1]{how}, 'peer_closed', "$p: the client leaves, so do we";

@@ -73,15 +73,19 @@ my $httpd = httpd(conf => join '',
         SetHandler llmux
     </Location>
     <Location "/two">
+        SetHandler llmux
         LLMuxAttempts 2
     </Location>
     <Location "/nine">
+        SetHandler llmux
         LLMuxAttempts 9
     </Location>
     <Location "/direct">
+        SetHandler llmux
         LLMuxDirect on
     </Location>
     <Location "/strict">
+        SetHandler llmux
         LLMuxUnsupported refuse
         LLMuxDirect on
     </Location>

@@ -26,12 +26,14 @@ LLMuxMasterKey $master
     SetHandler llmux
 </Location>
 <Location "/locked">
+    SetHandler llmux
     AuthType Basic
     AuthName "locked"
     AuthUserFile "__DIR__/htpasswd"
     Require valid-user
 </Location>
 <Location "/denied">
+    SetHandler llmux
     Require all denied
 </Location>
 <Location "/server-status">
@@ -39,6 +41,7 @@ LLMuxMasterKey $master
 </Location>
 AddOutputFilterByType DEFLATE application/json text/event-stream
 <Location "/inflate">
+    SetHandler llmux
     SetInputFilter DEFLATE
 </Location>
 RemoteIPHeader X-Client

@@ -78,12 +78,15 @@ LLMuxBackoff 10ms
     SetHandler llmux
 </Location>
 <Location "/quick">
+    SetHandler llmux
     LLMuxHeartbeat 100ms
 </Location>
 <Location "/small">
+    SetHandler llmux
     LLMuxMaxBody 4k
 </Location>
 <Location "/refusing">
+    SetHandler llmux
     LLMuxUnsupported refuse
 </Location>
 END

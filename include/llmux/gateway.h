@@ -77,7 +77,8 @@ struct llmux_source_t {
 /* Where the answer goes. */
 typedef struct llmux_sink_t llmux_sink_t;
 struct llmux_sink_t {
-    /* Status and headers; nothing is sent yet. Called once. */
+    /* Status and headers, which live as long as the request; nothing is sent
+     * yet. Called once. */
     void (*start)(llmux_sink_t *s, int status, const apr_table_t *headers);
     /* Bytes, which may be used again after the call, and a flush.
      * @return not APR_SUCCESS: the client is gone */

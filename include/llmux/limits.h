@@ -15,6 +15,7 @@
 #define LLMUX_ERROR_BODY_MAX      (64u << 10)  /* provider's error body we read */
 #define LLMUX_MESSAGE_MAX         2048         /* provider's words we repeat */
 #define LLMUX_HEADERS_MAX         (64u << 10)  /* provider's response head */
+#define LLMUX_HEADER_DOWN_MAX     1024         /* one of its values that a client may see */
 #define LLMUX_WARNINGS_MAX        1024         /* value of X-LLMux-Warnings */
 #define LLMUX_WARNING_FIELD_MAX   128          /* one field in it; longer ones are cut */
 #define LLMUX_SECRET_MAX          8192         /* a key, wherever it comes from */
@@ -31,7 +32,7 @@
 #define LLMUX_INFLATE_RATIO_MAX   100          /* gzip bomb: out / in */
 #define LLMUX_ARGS_INDEX_MAX      10000        /* array index in a path of partial arguments */
 #define LLMUX_ARGS_PATH_MAX       1024         /* such a path */
-#define LLMUX_SCHEMA_NODES_MAX    50000        /* a request's schemas with their $refs written out */
+#define LLMUX_SCHEMA_NODES_MAX    50000        /* a request's schemas, $refs written out */
 #define LLMUX_CITED_TEXT_MAX      (1u << 20)   /* answer text within which citations are located */
 #define LLMUX_PARTS_MAX           64           /* parts of an answer that citations may count by */
 #define LLMUX_CITES_MAX           1024         /* citations of one answer of Gemini */

@@ -108,9 +108,14 @@ const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
 /* Under which name the provider's own request id reaches the client. */
 #define LLMUX_UPSTREAM_ID "X-Upstream-Request-ID"
 
-/** Copies those response headers that the client may see into `to`. */
+/** Puts those response headers that the client may see into `to`, which must
+ * not outlive the response. */
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
                                  int same_dialect);
+
+/** What a provider says, with the names of accounts, projects and keys in it
+ * cut short: to be told to clients and logs. A copy in `p`. */
+const char *llmux_provider_words(apr_pool_t *p, const char *text);
 
 /** May a header of this name be set by LLMuxHeader? NULL, or why not. */
 const char *llmux_provider_header_refused(const char *name,

@@ -21,6 +21,9 @@
 
 #include "llmux/core.h"
 
+/* To be raised when a number gets another meaning without another place, such
+ * as that of a status. */
+#define LLMUX_STATE_VERSION  1
 #define LLMUX_STATE_CHILDREN 512
 #define LLMUX_STATE_SIZE_MIN (1 << 20)
 
@@ -64,6 +67,10 @@ typedef struct llmux_row_t {
 } llmux_row_t;
 
 typedef struct llmux_state_t llmux_state_t;
+
+/** What is where in a segment, as a number: after an upgrade of the module a
+ * graceful restart finds the segment of its predecessor. */
+apr_uint64_t llmux_state_layout(void);
 
 /** Maps a segment (anonymous, shared with children forked later).
  * @return NULL when memory is out */

@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pthread.h>
 #include <sys/random.h>
 
 #include <apr_errno.h>
 #include <apr_strings.h>
 #include <openssl/rand.h>
 
-#define ID_LENGTH 24
+#define ID_LENGTH    24
+#define RANDOM_BATCH 256
 
 apr_time_t llmux_now(const llmux_env_t *env)
 {
@@ -48,16 +50,49 @@ static apr_time_t process_now(void *host)
     return apr_time_now();
 }
 
+/* Random bytes of this thread, fetched in batches: an id for each request is
+ * not worth a system call. A fork must not share them. */
+static __thread struct {
+    unsigned char bytes[RANDOM_BATCH];
+    apr_size_t left;
+    int of_process;
+} lots;
+
+static pthread_once_t watching = PTHREAD_ONCE_INIT;
+static int this_process = 1;
+
+static void count_fork(void)
+{
+    this_process++;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, count_fork);
+}
+
+/* Up to 256 bytes come whole or not at all; not at all means a kernel or a
+ * sandbox without the call. Guessable ids are worse than no process. */
+static void draw_lots(void)
+{
+    pthread_once(&watching, watch_forks);
+    if (getrandom(lots.bytes, RANDOM_BATCH, 0) != RANDOM_BATCH
+        && RAND_bytes(lots.bytes, RANDOM_BATCH) != 1) {
+        abort();
+    }
+    lots.left = RANDOM_BATCH;
+    lots.of_process = this_process;
+}
+
 static apr_uint32_t process_chance(void *host)
 {
     apr_uint32_t bits;
 
-    /* Up to 256 bytes come whole or not at all; not at all means a kernel or
-     * a sandbox without the call. Guessable ids are worse than no process. */
-    if (getrandom(&bits, sizeof(bits), 0) != (ssize_t)sizeof(bits)
-        && RAND_bytes((unsigned char *)&bits, sizeof(bits)) != 1) {
-        abort();
+    if (lots.left < sizeof(bits) || lots.of_process != this_process) {
+        draw_lots();
     }
+    lots.left -= sizeof(bits);
+    memcpy(&bits, lots.bytes + lots.left, sizeof(bits));
     return bits;
 }
 

@@ -259,8 +259,9 @@ static llmux_error_t *shield(attempt_t *a, llmux_error_t *err)
                            "The gateway's operator must look into it.");
     case LLMUX_ERR_BILLING:
         return llmux_error(a->x->pool, LLMUX_ERR_QUOTA, NULL, "%s",
-                           err->message);
+                           llmux_provider_words(a->x->pool, err->message));
     default:
+        err->message = llmux_provider_words(a->x->pool, err->message);
         return err;
     }
 }

@@ -17,7 +17,7 @@ static int is_allowed_origin(const apr_array_header_t *origins,
 {
     int i;
 
-    for (i = 0; origins && i < origins->nelts; i++) {
+    for (i = 0; i < origins->nelts; i++) {
         const char *allowed = APR_ARRAY_IDX(origins, i, const char *);
 
         if (!strcmp(allowed, "*") || !strcasecmp(allowed, origin)) {
@@ -35,11 +35,13 @@ static void cors_headers(llmux_exchange_t *x)
     const char *wanted = apr_table_get(x->in->headers,
                                        "Access-Control-Request-Headers");
 
+    if (x->settings->cors_origins->nelts) {
+        apr_table_setn(x->headers, "Vary", "Origin");
+    }
     if (!origin || !is_allowed_origin(x->settings->cors_origins, origin)) {
         return;
     }
     apr_table_setn(x->headers, "Access-Control-Allow-Origin", origin);
-    apr_table_setn(x->headers, "Vary", "Origin");
     apr_table_setn(x->headers, "Access-Control-Expose-Headers",
                    "X-Request-ID, X-LLMux-Warnings, X-Upstream-Request-ID, "
                    "Retry-After, X-Should-Retry");

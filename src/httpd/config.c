@@ -27,6 +27,7 @@ void *llmux_merge_dir(apr_pool_t *p, void *basev, void *addv)
     dir_conf_t *conf = apr_pcalloc(p, sizeof(*conf));
 
     settings_merge(&conf->settings, &base->settings, &add->settings);
+    conf->mount = add->mount ? add->mount : base->mount;
     return conf;
 }
 
@@ -42,48 +43,47 @@ void *llmux_create_server(apr_pool_t *p, server_rec *s)
 static void merge_providers(apr_array_header_t *to,
                             const apr_array_header_t *from)
 {
-    int i, k;
+    int i, k, inherited = to->nelts;
 
     for (i = 0; i < from->nelts; i++) {
         provider_section_t *add = APR_ARRAY_IDX(from, i,
                                                 provider_section_t *);
 
-        for (k = 0; k < to->nelts; k++) {
+        for (k = 0; k < inherited; k++) {
             if (!strcmp(APR_ARRAY_IDX(to, k,
                         provider_section_t *)->provider.name,
                         add->provider.name)) {
                 break;
             }
         }
-        if (k == to->nelts) {
-            apr_array_push(to);
-        }
-        APR_ARRAY_IDX(to, k, provider_section_t *) = add;
+        *(provider_section_t **)(k < inherited
+            ? &APR_ARRAY_IDX(to, k, provider_section_t *)
+            : apr_array_push(to)) = add;
     }
 }
 
 static void merge_models(apr_array_header_t *to,
                          const apr_array_header_t *from)
 {
-    int i, k;
+    int i, k, inherited = to->nelts;
 
     for (i = 0; i < from->nelts; i++) {
         model_section_t *add = APR_ARRAY_IDX(from, i, model_section_t *);
 
-        for (k = 0; k < to->nelts; k++) {
+        for (k = 0; k < inherited; k++) {
             if (!strcmp(APR_ARRAY_IDX(to, k, model_section_t *)->name,
                         add->name)) {
                 break;
             }
         }
-        if (k == to->nelts) {
-            apr_array_push(to);
-        }
-        APR_ARRAY_IDX(to, k, model_section_t *) = add;
+        *(model_section_t **)(k < inherited
+            ? &APR_ARRAY_IDX(to, k, model_section_t *)
+            : apr_array_push(to)) = add;
     }
 }
 
-/* A virtual host inherits and adds; the same name replaces. */
+/* A virtual host inherits and adds; the same name replaces what it inherits.
+ * Twice in one host is a mistake, which resolve.c finds. */
 void *llmux_merge_server(apr_pool_t *p, void *basev, void *addv)
 {
     const server_conf_t *base = basev, *add = addv;
@@ -152,9 +152,35 @@ static const char *set_request(cmd_parms *cmd, void *dirv, int argc,
                                char *const argv[])
 {
     dir_conf_t *dir = dirv;
+    const server_conf_t *conf = server_conf(cmd->server);
 
+    if (conf->provider || conf->model) {
+        return apr_psprintf(cmd->pool, "%s is a setting of servers and "
+                            "locations: it has no place in a %s section",
+                            cmd->cmd->name, conf->provider ? "<LLMuxProvider>"
+                                                           : "<LLMuxModel>");
+    }
     return setting_read(cmd->pool, request_setting(cmd->cmd->name),
                         &dir->settings, argc, argv);
+}
+
+/* SetHandler is httpd's own; we look on, to know where our locations begin. */
+static const char *note_handler(cmd_parms *cmd, void *dirv, const char *arg)
+{
+    dir_conf_t *dir = dirv;
+    const ap_directive_t *section = cmd->directive->parent;
+    apr_size_t n;
+
+    if (!section || strcasecmp(section->directive, "<Location")
+        || strcmp(arg, "llmux") || !cmd->path) {
+        return NULL;
+    }
+    for (n = strlen(cmd->path); n && cmd->path[n - 1] == '/'; n--)
+        ;
+    if (n && *cmd->path == '/') {
+        dir->mount = apr_pstrmemdup(cmd->pool, cmd->path, n);
+    }
+    return NULL;
 }
 
 static provider_section_t *open_provider(cmd_parms *cmd)
@@ -207,7 +233,7 @@ static const char *set_base_url(cmd_parms *cmd, void *dir, const char *arg)
         why = "the variable in it is not defined";
     }
     if (why) {
-        return complain(cmd, arg, why);
+        return complain(cmd, strchr(arg, '@') ? "(hidden)" : arg, why);
     }
     url = apr_pstrdup(cmd->pool, arg);
     for (n = strlen(url); n && url[n - 1] == '/'; n--) {
@@ -599,6 +625,8 @@ const command_rec llmux_commands[] = {
                      "An account with a provider: <LLMuxProvider NAME>"),
     AP_INIT_RAW_ARGS("<LLMuxModel", model_section, NULL, RSRC_CONF,
                      "A model that clients may ask for: <LLMuxModel NAME>"),
+    AP_INIT_TAKE1("SetHandler", note_handler, NULL, OR_FILEINFO,
+                  "llmux, where the API shall be"),
 #define REQUEST(member, name, kind, dflt, low, high, words, help, example) \
     AP_INIT_TAKE_ARGV(name, set_request, NULL, RSRC_CONF | ACCESS_CONF, help),
 #define ACCOUNT(member, name, kind, dflt, low, high, words, help, example) \

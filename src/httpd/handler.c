@@ -4,7 +4,6 @@
 
 #include <apr_strings.h>
 #include <http_core.h>
-#include <openssl/rand.h>
 
 /* ---- what the core asks of httpd -------------------------------------- */
 
@@ -57,20 +56,15 @@ static void make_env(request_ctx_t *ctx)
 
 /* ---- the request ----------------------------------------------------- */
 
-/* The path behind that of the innermost <Location>, or NULL: so that
- * <Location "/llm"> makes /llm/v1/models work too. The location is httpd's own
- * word, never a guess from the URL: a guess would open a way around what is
- * required for another path. */
-static const char *path_below(request_rec *r)
+/* The path behind that of our <Location>, or NULL: so that <Location "/llm">
+ * makes /llm/v1/models work too. Only one that says SetHandler itself counts:
+ * others may have an easier Require than the path that the API has, and would
+ * be a way around it. */
+static const char *path_below(const request_rec *r, const dir_conf_t *dir)
 {
-    core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
-    apr_size_t n = core->d && !core->r && !core->d_is_fnmatch
-        ? strlen(core->d) : 0;
+    apr_size_t n = dir->mount ? strlen(dir->mount) : 0;
 
-    while (n && core->d[n - 1] == '/') {
-        n--;
-    }
-    return n && !strncmp(r->uri, core->d, n) && r->uri[n] == '/'
+    return n && !strncmp(r->uri, dir->mount, n) && r->uri[n] == '/'
         ? r->uri + n : NULL;
 }
 
@@ -82,14 +76,14 @@ static apr_int64_t body_length(request_rec *r)
     return text && ap_parse_strict_length(&n, text) ? (apr_int64_t)n : -1;
 }
 
-static llmux_ingress_t *ingress(request_ctx_t *ctx)
+static llmux_ingress_t *ingress(request_ctx_t *ctx, const dir_conf_t *dir)
 {
     request_rec *r = ctx->r;
     llmux_ingress_t *in = apr_pcalloc(r->pool, sizeof(*in));
 
     in->method = r->method;
     in->path = r->uri;
-    in->below = path_below(r);
+    in->below = path_below(r, dir);
     in->headers = r->headers_in;
     in->length = body_length(r);
     in->query_key = llmux_slice(ctx->query_key);
@@ -103,10 +97,8 @@ static const llmux_settings_t *settings(request_rec *r,
                                         const dir_conf_t *dir)
 {
     llmux_settings_t *own = apr_palloc(r->pool, sizeof(*own));
-    llmux_settings_t usual;
 
-    settings_default(&usual, r->pool);
-    settings_merge(own, &usual, &dir->settings);
+    settings_resolve(own, &dir->settings);
     return own;
 }
 
@@ -135,7 +127,7 @@ int llmux_handler(request_rec *r)
     ctx = request_ctx(r);
     make_env(ctx);
     ctx->exchange = llmux_exchange_open(r->pool, &ctx->env, server->service,
-                                        settings(r, dir), ingress(ctx));
+                                        settings(r, dir), ingress(ctx, dir));
     drive(ctx);
     return OK;
 }

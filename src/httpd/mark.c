@@ -36,12 +36,26 @@ static int is_ours(request_rec *r)
     return handler && !err && !strcmp(handler, "llmux");
 }
 
+/* The path as it will be matched: httpd takes the escapes out later. */
+static char *decoded_path(request_rec *r)
+{
+    char *path = apr_pstrdup(r->pool, r->uri);
+
+    return ap_unescape_url(path) == OK ? path : r->uri;
+}
+
 int will_be_ours(request_rec *r)
 {
     ap_conf_vector_t *before = r->per_dir_config;
-    int ours = r->uri && r->uri[0] == '/' && ap_location_walk(r) == OK
-        && is_ours(r);
+    char *uri = r->uri;
+    int ours;
 
+    if (!uri || *uri != '/') {
+        return 0;
+    }
+    r->uri = decoded_path(r);
+    ours = ap_location_walk(r) == OK && is_ours(r);
+    r->uri = uri;
     r->per_dir_config = before;
     return ours;
 }

@@ -24,6 +24,9 @@ APLOG_USE_MODULE(llmux);
 /* A location's settings, unset where it says nothing. */
 typedef struct dir_conf_t {
     llmux_settings_t settings;
+    const char *mount;          /* path of the <Location> that says SetHandler
+                                 * llmux, without a slash at its end; NULL
+                                 * for none or "/" */
 } dir_conf_t;
 
 /* <LLMuxProvider>, with where it stands for messages. */
@@ -84,11 +87,16 @@ const setting_t *account_setting(const char *name);
 const char *setting_read(apr_pool_t *p, const setting_t *row, void *base,
                          int argc, char *const argv[]);
 
-/** Every member unset, or every member at its default. */
+/** Every member unset. */
 void settings_unset(llmux_settings_t *s);
 void settings_merge(llmux_settings_t *to, const llmux_settings_t *base,
                     const llmux_settings_t *add);
-void settings_default(llmux_settings_t *s, apr_pool_t *p);
+
+/** Reads the defaults of the table, once for each configuration. */
+void settings_init(apr_pool_t *pconf);
+
+/** What is said, and the default where nothing is. */
+void settings_resolve(llmux_settings_t *to, const llmux_settings_t *said);
 void account_default(llmux_provider_t *pr, apr_pool_t *p);
 
 /* resolve.c: sections become a service; mistakes are logged with their file

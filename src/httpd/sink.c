@@ -19,13 +19,16 @@ static int copy_header(void *rv, const char *name, const char *value)
     request_rec *r = rv;
 
     if (!strcasecmp(name, "Content-Type")) {
-        ap_set_content_type(r, apr_pstrdup(r->pool, value));
+        ap_set_content_type(r, value);
     }
     else if (!strcasecmp(name, "Content-Length")) {
         ap_set_content_length(r, apr_atoi64(value));
     }
+    else if (!strcasecmp(name, "Vary")) {
+        apr_table_merge(r->headers_out, name, value);
+    }
     else {
-        apr_table_set(r->headers_out, name, value);
+        apr_table_setn(r->headers_out, name, value);
     }
     return 1;
 }

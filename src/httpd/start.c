@@ -10,11 +10,11 @@
 #include <http_core.h>
 
 #define STATE_DEFAULT (32 << 20)
-#define STATE_KEY     "llmux_state"
 
 int llmux_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     llmux_register_log(pconf);
+    settings_init(pconf);
     return OK;
 }
 
@@ -87,16 +87,27 @@ int llmux_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 /* ---- post_config ----------------------------------------------------- */
 
 /* The segment outlives configurations, so the pointer to it must too: the
- * statics of this module do not. */
+ * statics of this module do not. Another version of the module, loaded by a
+ * graceful restart, has another key and so a segment of its own; the old one
+ * stays for the children that count in it. */
+static llmux_state_t **kept_state(void)
+{
+    llmux_state_t **kept;
+    char key[40];
+
+    apr_snprintf(key, sizeof(key), "llmux_state_%" APR_UINT64_T_HEX_FMT,
+                 llmux_state_layout());
+    kept = ap_retained_data_get(key);
+    return kept ? kept : ap_retained_data_create(key, sizeof(*kept));
+}
+
 static llmux_state_t *map_state(server_rec *s, apr_int64_t size)
 {
-    llmux_state_t **kept = ap_retained_data_get(STATE_KEY);
+    llmux_state_t **kept = kept_state();
 
-    if (!kept) {
-        kept = ap_retained_data_create(STATE_KEY, sizeof(*kept));
-    }
+    size = size ? size : STATE_DEFAULT;
     if (!*kept) {
-        *kept = llmux_state_map((apr_size_t)(size ? size : STATE_DEFAULT));
+        *kept = llmux_state_map((apr_size_t)size);
     }
     if (!*kept) {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, errno, s,
@@ -194,9 +205,9 @@ void llmux_child_init(apr_pool_t *pchild, server_rec *s)
 void llmux_child_status(server_rec *s, pid_t pid, ap_generation_t generation,
                         int slot, mpm_child_status status)
 {
-    llmux_state_t **kept = ap_retained_data_get(STATE_KEY);
+    llmux_state_t *state = *kept_state();
 
-    if (status == MPM_CHILD_EXITED && kept && *kept) {
-        llmux_state_child_gone(*kept, pid);
+    if (status == MPM_CHILD_EXITED && state) {
+        llmux_state_child_gone(state, pid);
     }
 }

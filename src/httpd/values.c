@@ -237,13 +237,20 @@ static void set_default(apr_pool_t *p, const setting_t *row, void *base)
     }
 }
 
-void settings_default(llmux_settings_t *s, apr_pool_t *p)
+static llmux_settings_t usual;
+
+void settings_init(apr_pool_t *pconf)
 {
     apr_size_t i;
 
     for (i = 0; i < ROWS(request_rows); i++) {
-        set_default(p, &request_rows[i], s);
+        set_default(pconf, &request_rows[i], &usual);
     }
+}
+
+void settings_resolve(llmux_settings_t *to, const llmux_settings_t *said)
+{
+    settings_merge(to, &usual, said);
 }
 
 void account_default(llmux_provider_t *pr, apr_pool_t *p)

@@ -17,6 +17,9 @@ static const struct {
     { 529, "529" }, { 0, "other" }
 };
 
+_Static_assert(LLMUX_ERR_COUNT <= LLMUX_FAILURES,
+               "a row has a counter for each kind of error");
+
 int llmux_status_index(int status)
 {
     int i = 0;

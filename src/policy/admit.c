@@ -8,7 +8,8 @@
 /* Every vendor's SDK has its own; all of them open every door. */
 static const struct {
     const char *header;
-    const char *scheme;     /* word before the key, may be left out */
+    const char *scheme;     /* word before the key, may be left out; behind
+                             * another one is the key of somebody else */
 } places[] = {
     { "Authorization",  "Bearer" },
     { "x-api-key",      NULL },
@@ -16,15 +17,19 @@ static const struct {
     { "x-goog-api-key", NULL },
 };
 
-static llmux_slice_t without_scheme(const char *value, const char *scheme)
+/* The key in a header's value, or NULL. */
+static const char *key_in(const char *value, const char *scheme)
 {
     apr_size_t n = scheme ? strlen(scheme) : 0;
 
     if (n && !strncasecmp(value, scheme, n) && value[n] == ' ') {
         value += n;
+        value += strspn(value, " ");
     }
-    value += strspn(value, " ");
-    return llmux_slice(value);
+    else if (n && strchr(value, ' ')) {
+        return NULL;
+    }
+    return *value ? value : NULL;
 }
 
 llmux_slice_t llmux_key_shown(const apr_table_t *headers)
@@ -35,8 +40,9 @@ llmux_slice_t llmux_key_shown(const apr_table_t *headers)
     for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         const char *value = apr_table_get(headers, places[i].header);
 
-        if (value && *value) {
-            return without_scheme(value, places[i].scheme);
+        value = value ? key_in(value, places[i].scheme) : NULL;
+        if (value) {
+            return llmux_slice(value);
         }
     }
     return none;

@@ -256,6 +256,16 @@ static const down_t *find_down(const char *name)
     return NULL;
 }
 
+/* httpd answers 500 rather than send a name that is none. */
+static int is_tame(const llmux_header_t *h)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+    return !h->name[strspn(h->name, letters)]
+        && strlen(h->value) <= LLMUX_HEADER_DOWN_MAX;
+}
+
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
                                  int same_dialect)
 {
@@ -266,8 +276,8 @@ void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
                                                  llmux_header_t);
         const down_t *d = find_down(h->name);
 
-        if (d && (same_dialect || !d->vendor)) {
-            apr_table_set(to, d->as ? d->as : h->name, h->value);
+        if (d && (same_dialect || !d->vendor) && is_tame(h)) {
+            apr_table_addn(to, d->as ? d->as : h->name, h->value);
         }
     }
 }

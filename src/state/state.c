@@ -35,6 +35,42 @@ struct llmux_state_t {
 /* The slot of this process; -1 outside a child. Set before its threads. */
 static int own_slot = -1;
 
+/* Members, in their order. */
+static const char members[] =
+#define COUNTER(member, name, help) name "\n"
+#define HISTOGRAM(member, name, help) name "\n"
+#include "llmux/metrics.def"
+#undef COUNTER
+#undef HISTOGRAM
+#define X(kind, status, type, code, atype, gstatus) #kind "\n"
+#include "llmux/errors.def"
+#undef X
+    ;
+
+/* FNV-1a: it must tell versions apart, not adversaries. */
+static apr_uint64_t mix(apr_uint64_t hash, const void *data, apr_size_t len)
+{
+    const unsigned char *at = data;
+
+    while (len-- > 0) {
+        hash = (hash ^ *at++) * APR_UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
+apr_uint64_t llmux_state_layout(void)
+{
+    const apr_uint64_t sizes[] = {
+        LLMUX_STATE_VERSION, sizeof(llmux_state_t), sizeof(child_t),
+        sizeof(llmux_row_t)
+    };
+    apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
+
+    hash = mix(hash, sizes, sizeof(sizes));
+    hash = mix(hash, llmux_bucket_bounds, sizeof(llmux_bucket_bounds));
+    return mix(hash, members, sizeof(members));
+}
+
 llmux_state_t *llmux_state_map(apr_size_t size)
 {
     llmux_state_t *s = mmap(NULL, size, PROT_READ | PROT_WRITE,

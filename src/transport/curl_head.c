@@ -20,7 +20,9 @@ static char *clean(char *s)
     char *end = s + strlen(s), *c;
 
     for (c = s; c < end; c++) {
-        *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = ' ';
+        }
     }
     while (*s == ' ') {
         s++;

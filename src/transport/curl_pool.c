@@ -103,6 +103,29 @@ static const struct { CURLoption option; long value; } constants[] = {
     { CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2 }
 };
 
+/* libcurl looks into the environment before each request; once is enough to
+ * know that there is nothing to be found. */
+static const char *proxy_of(const llmux_upstream_t *up)
+{
+    static const char *const names[] = {
+        "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+        NULL
+    };
+    int i;
+
+    if (up->proxy) {
+        return up->proxy;
+    }
+    for (i = 0; names[i]; i++) {
+        const char *value = getenv(names[i]);
+
+        if (value && *value) {
+            return NULL;
+        }
+    }
+    return "";
+}
+
 static void set_up_easy(CURL *easy, const llmux_upstream_t *up)
 {
     size_t i;
@@ -112,7 +135,7 @@ static void set_up_easy(CURL *easy, const llmux_upstream_t *up)
     }
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
-    curl_easy_setopt(easy, CURLOPT_PROXY, up->proxy);
+    curl_easy_setopt(easy, CURLOPT_PROXY, proxy_of(up));
     curl_easy_setopt(easy, CURLOPT_NOPROXY, up->no_proxy);
 }
 

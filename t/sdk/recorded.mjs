@@ -15,7 +15,7 @@ const finishes = {
     gemini: { STOP: 'stop', 1: 'stop', UNEXPECTED_TOOL_CALL: 'stop', MAX_TOKENS: 'length',
               SAFETY: 'content_filter', MODEL_ARMOR: 'content_filter', '': 'content_filter' },
 };
-const stopsWithCalls = ['STOP', 1];
+const stopsWithCalls = ['STOP', 1, 'UNEXPECTED_TOOL_CALL'];
 
 function finishOf(p, want) {
     const said = want.finish_reason ?? '';

@@ -42,7 +42,8 @@ static const char *at(const llmux_json_t *v, const char *path)
     for (step = apr_strtok(copy, "/", &state); step && v;
          step = apr_strtok(NULL, "/", &state)) {
         v = llmux_json_kind(v) == LLMUX_JSON_ARRAY
-            ? llmux_json_at(v, atoi(step)) : llmux_json_get(v, step);
+            ? llmux_json_at(v, (int)apr_atoi64(step))
+            : llmux_json_get(v, step);
     }
     return llmux_json_kind(v) == LLMUX_JSON_STRING
            ? llmux_json_cstr(pool, v)

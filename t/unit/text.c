@@ -59,7 +59,7 @@ static const struct {
 
 static const char *const not_base64[] = {
     "A", "=", "==", "A=", "A==", "A===", "AA=", "AA=A", "AAA==", "AAAA=",
-    "AAAA==", "AAAAA", "AA==AA", "AA===", "A!AA", "AA%3D%3D", "\xc3\xa4" "AA",
+    "AAAA==", "AAAAA", "AA==AA", "AA===", "A!AA", "AA%3D%3D", "\303\244AA",
     "AA,A"
 };
 

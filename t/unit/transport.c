@@ -103,7 +103,7 @@ static int many_headers(conn_t *c)
 
     say(c, OK_HEAD);
     for (i = 0; i < 500; i++) {
-        sprintf(line, "X-Header-%d: value %d\r\n", i, i);
+        apr_snprintf(line, sizeof(line), "X-Header-%d: value %d\r\n", i, i);
         say(c, line);
     }
     return say(c, "Content-Length: 5\r\n\r\nhello");
@@ -237,8 +237,9 @@ static int echo(conn_t *c)
 {
     char head[256];
 
-    sprintf(head, OK_HEAD "Content-Length: %d\r\nX-Body: %d\r\n\r\n",
-            (int)strlen(c->head), (int)c->body);
+    apr_snprintf(head, sizeof(head),
+                 OK_HEAD "Content-Length: %d\r\nX-Body: %d\r\n\r\n",
+                 (int)strlen(c->head), (int)c->body);
     return say(c, head) && say(c, c->head);
 }
 
