@@ -286,6 +286,16 @@ subtest 'patience' => sub {
     is $res->status, 200, 'in milliseconds, too, which go first';
     cmp_ok $asked[1]{head_at} - $asked[0]{head_at}, '>=', 0.34, '350 ms';
 
+    $mock->rules({ times => 1, do => '429=1' });
+    my $before = $mock->requests;
+    my $c = client($httpd);
+    $c->send_request(POST => $path, body => chat('patient', $text), headers =>
+        { Authorization => 'Bearer sk-master-of-the-test' });
+    ok $mock->wait_requests($before + 1, ended => 1), 'while it waits,';
+    $c->close;
+    sleep 1.3;
+    is $mock->requests - $before, 1, 'the client leaves: nobody is asked again';
+
     $mock->rules({ do => '429=40' });
     my $start = time;
     ($res, @asked) = ask(chat('patient', $text));

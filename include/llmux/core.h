@@ -300,6 +300,9 @@ llmux_error_t *llmux_error(apr_pool_t *p, llmux_error_e kind,
                            const char *param, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/** The kind's own name, such as "RATE_LIMIT": for logs and labels. */
+const char *llmux_error_name(llmux_error_e kind);
+
 /** The row of errors.def in Anthropic's and in Gemini's words. */
 const char *llmux_error_anthropic(llmux_error_e kind);
 const char *llmux_error_gemini(llmux_error_e kind);

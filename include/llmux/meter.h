@@ -53,7 +53,7 @@ void llmux_meter_attempt(llmux_state_t *s, int series, int failed,
 
 /* The labels of one row, from configured names only. */
 typedef struct llmux_series_t {
-    const char *group, *model, *provider, *base, *deployment;
+    const char *group, *model, *provider, *deployment;
     int row;
 } llmux_series_t;
 

@@ -7,10 +7,10 @@
 /* In the order of llmux_error_e: both come from errors.def. */
 static const struct {
     int status;
-    const char *type, *code, *anthropic, *gemini;
+    const char *name, *type, *code, *anthropic, *gemini;
 } rows[] = {
 #define X(kind, status, type, code, atype, gstatus)                            \
-    { status, type, code, atype, gstatus },
+    { status, #kind, type, code, atype, gstatus },
 #include "llmux/errors.def"
 #undef X
 };
@@ -56,6 +56,11 @@ llmux_error_t *llmux_error(apr_pool_t *p, llmux_error_e kind,
     err->message = format(p, fmt, ap);
     va_end(ap);
     return err;
+}
+
+const char *llmux_error_name(llmux_error_e kind)
+{
+    return rows[known(kind)].name;
 }
 
 const char *llmux_error_anthropic(llmux_error_e kind)

@@ -534,7 +534,13 @@ static json_object *all_of(schema_t *s, json_object *node, json_object *from,
         merge(to, part);
         json_object_put(part);
     }
-    copy(s, to, node, "description", json_type_string);
+    /* Variants stand alone or not at all; the rest says more. */
+    if (get(to, "anyOf") && json_object_object_length(to) > 1) {
+        json_object_object_del(to, "anyOf");
+    }
+    if (!get(to, "anyOf")) {
+        copy(s, to, node, "description", json_type_string);
+    }
     return to;
 }
 

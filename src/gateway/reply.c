@@ -60,11 +60,13 @@ void reply_headers(llmux_exchange_t *x)
     cors_headers(x);
 }
 
+/* Before the first content another attempt may follow, and the provider's
+ * headers die with this one. */
 void reply_attempt_headers(llmux_exchange_t *x, const attempt_t *a)
 {
     const char *warnings = llmux_warnings_header(x->pool, a->warnings);
 
-    if (a->down) {
+    if (a->down && x->content_sent) {
         apr_table_overlap(x->headers, a->down, APR_OVERLAP_TABLES_SET);
     }
     if (warnings) {
@@ -169,6 +171,7 @@ void reply_end(llmux_exchange_t *x)
     const attempt_t *a = x->attempt;
     llmux_slice_t whole;
 
+    x->content_sent = 1;
     if (x->record.streamed) {
         if (a->relay && !a->done_sent) {
             llmux_buf_adds(x->out, "data: [DONE]\n\n");
@@ -184,12 +187,6 @@ void reply_end(llmux_exchange_t *x)
 }
 
 /* ---- errors ---------------------------------------------------------- */
-
-static const char *const kinds[] = {
-#define X(kind, status, type, code, atype, gstatus) #kind,
-#include "llmux/errors.def"
-#undef X
-};
 
 static void error_headers(llmux_exchange_t *x, const llmux_error_t *err)
 {
@@ -233,7 +230,7 @@ static void error_body(llmux_exchange_t *x)
 
 void reply_error(llmux_exchange_t *x)
 {
-    x->record.error = kinds[x->error->kind];
+    x->record.error = llmux_error_name(x->error->kind);
     if (x->attempt) {
         attempt_close(x->attempt);
     }

@@ -73,7 +73,6 @@ static void add_series(apr_array_header_t *list, const llmux_group_t *g)
         series->group = g->name;
         series->model = d->model;
         series->provider = d->provider->name;
-        series->base = d->provider->base_url;
         series->deployment = d->id;
         series->row = d->series;
     }
@@ -89,7 +88,7 @@ const llmux_series_t *llmux_service_series(apr_pool_t *p,
     int i;
 
     other->group = other->model = other->provider = "other";
-    other->base = other->deployment = "";
+    other->deployment = "";
     for (i = 0; i < s->groups->nelts; i++) {
         add_series(list, APR_ARRAY_IDX(s->groups, i, llmux_group_t *));
     }

@@ -57,7 +57,8 @@ static void resolve_provider(resolve_t *res, provider_section_t *sec)
         return;
     }
     lacks = llmux_provider_lacks(pr);
-    if (lacks) {
+    if (lacks && !sec->told) {
+        sec->told = 1;
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, res->server,
                      "LX0101: %s, line %d: the provider %s has %s and will "
                      "not be asked. Give it LLMuxAPIKey.", sec->at->filename,

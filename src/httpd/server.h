@@ -34,6 +34,7 @@ typedef struct provider_section_t {
     llmux_provider_t provider;
     const char *kind_name;      /* LLMuxType, or NULL */
     unsigned int can, cannot;   /* LLMuxAbility */
+    int told;                   /* what it lacks: once for all hosts */
     const ap_directive_t *at;
 } provider_section_t;
 

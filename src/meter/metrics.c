@@ -31,12 +31,6 @@ static const char *const histogram_names[][2] = {
 #undef HISTOGRAM
 };
 
-static const char *const kind_names[] = {
-#define X(kind, status, type, code, atype, gstatus) #kind,
-#include "llmux/errors.def"
-#undef X
-};
-
 /* ---- parts of a line ------------------------------------------------- */
 
 static void family(const text_t *t, const char *name, const char *type,
@@ -185,7 +179,8 @@ static void write_failures(const text_t *t)
                 llmux_buf_adds(t->out, PREFIX "deployment_failure_responses{");
                 labels(t, &t->series[i]);
                 llmux_buf_addf(t->out, ",exception_class=\"%s\"} %"
-                               APR_UINT64_T_FMT "\n", kind_names[k], n);
+                               APR_UINT64_T_FMT "\n",
+                               llmux_error_name((llmux_error_e)k), n);
             }
         }
     }

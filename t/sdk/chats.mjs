@@ -64,7 +64,7 @@ async function counted(p) {
     assert.ok(chunks.every((c) => c.usage === null));
 }
 
-async function helped(p) {
+async function collected(p) {
     const heard = [];
     const stream = client.chat.completions.stream(
         ask(p, 'one two three', { stream_options: { include_usage: true } }));
@@ -224,7 +224,7 @@ export async function chatCases() {
         await test(`${p.name}: addressed and signed as it wants`, () => addressed(p));
         await test(`${p.name}: streamed, for await`, () => streamed(p));
         await test(`${p.name}: streamed with usage`, () => counted(p));
-        await test(`${p.name}: streamed, finalChatCompletion()`, () => helped(p));
+        await test(`${p.name}: streamed, finalChatCompletion()`, () => collected(p));
         await test(`${p.name}: structured, parse()`, () => parsed(p));
         await test(`${p.name}: structured and streamed`, () => parsedStream(p));
         await test(`${p.name}: an image as data URL`, () => image(p, pixel));

@@ -159,7 +159,7 @@ async function breaks(p) {
     await letGo(Date.now());
 }
 
-async function abortsHelper(p) {
+async function abortsCollected(p) {
     await does(endless[p.dialect]);
     const stream = client.chat.completions.stream(ask(p));
     let left;
@@ -224,7 +224,7 @@ export async function errorCases() {
     for (const p of dialects) {
         await test(`${p.name}: controller.abort() in a stream reaches it`, () => aborts(p));
         await test(`${p.name}: so does leaving the loop`, () => breaks(p));
-        await test(`${p.name}: so does abort() of the helper`, () => abortsHelper(p));
+        await test(`${p.name}: so does abort() of stream()`, () => abortsCollected(p));
     }
     await test('a signal before the head of an answer', () => abortsEarly(false));
     await test('a signal before the head of a stream', () => abortsEarly(true));

@@ -181,7 +181,8 @@ const readers = {
     openai({ messages, response_format: format }) {
         return {
             calls: messages.flatMap((m) => m.tool_calls ?? []).map((c) =>
-                ({ id: c.id, name: c.function.name, args: JSON.parse(c.function.arguments || '{}') })),
+                ({ id: c.id, name: c.function.name,
+                   args: JSON.parse(c.function.arguments || '{}') })),
             results: messages.filter((m) => m.role === 'tool').map((m) => m.content),
             schema: format?.json_schema?.schema,
             images: messages.flatMap((m) => (Array.isArray(m.content) ? m.content : []))

@@ -59,6 +59,14 @@ static const struct { const char *name, *schema, *want; } cases[] = {
       "\"required\":[\"a\"]}}}",
       "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},"
       "\"b\":{\"type\":\"STRING\"}},\"required\":[\"a\",\"b\"]}" },
+    { "variants in an allOf stand alone",
+      "{\"allOf\":[{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]}],"
+      "\"description\":\"d\"}",
+      "{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"NUMBER\"}]}" },
+    { "and beside a type they go",
+      "{\"allOf\":[{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]},"
+      "{\"type\":\"string\",\"maxLength\":3}],\"description\":\"d\"}",
+      "{\"type\":\"STRING\",\"maxLength\":3,\"description\":\"d\"}" },
     { "a $ref is written out, its own description wins",
       "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/a~1b\","
       "\"description\":\"mine\"},\"$defs\":{\"a/b\":{\"type\":\"string\","
