@@ -1,7 +1,8 @@
 /* gemini_decode.c - fuzzes the decoder of Gemini's generateContent.
  *
  * covers: src/dialect/gemini_decode.c src/dialect/gemini_logprobs.c
- *         src/dialect/gemini_text.c src/dialect/stream.c
+ *         src/dialect/gemini_text.c src/dialect/gemini_words.c
+ *         src/dialect/stream.c
  */
 
 #include "decode.h"

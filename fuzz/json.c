@@ -104,6 +104,19 @@ static void read_all(apr_pool_t *p, const llmux_json_t *v)
 
 /* ---- the writer ------------------------------------------------------ */
 
+/* As an integer if it is one, else as it stands. */
+static void write_number(llmux_jw_t *w, const llmux_json_t *v)
+{
+    apr_int64_t n = llmux_json_int(v, 7);
+
+    if (n == llmux_json_int(v, 8)) {
+        llmux_jw_int(w, n);
+    }
+    else {
+        llmux_jw_raw(w, llmux_json_raw(v));
+    }
+}
+
 static void write_value(apr_pool_t *p, llmux_jw_t *w, const llmux_json_t *v)
 {
     const llmux_json_t *e;
@@ -130,8 +143,11 @@ static void write_value(apr_pool_t *p, llmux_jw_t *w, const llmux_json_t *v)
     case LLMUX_JSON_BOOL:
         llmux_jw_bool(w, llmux_json_bool(v) == LLMUX_YES);
         break;
+    case LLMUX_JSON_NUMBER:
+        write_number(w, v);
+        break;
     default:
-        llmux_jw_raw(w, llmux_json_raw(v));
+        llmux_jw_null(w);
         break;
     }
 }
@@ -191,6 +207,32 @@ static void write_bytes(apr_pool_t *p, llmux_slice_t bytes)
     /* Nothing changes but what became U+FFFD. */
     MUST(llmux_slice_equal(s, bytes)
          || memmem(s.data, s.len, "\xef\xbf\xbd", 3));
+}
+
+/* A member is there when it was given, under its name. */
+static void write_members(apr_pool_t *p, llmux_slice_t bytes,
+                          llmux_slice_t json)
+{
+    const char *text = llmux_slice_str(p, bytes);
+    llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
+    llmux_jw_t w = llmux_jw(out);
+    const llmux_json_t *v;
+
+    llmux_jw_open(&w, '{');
+    llmux_jw_key(&w, "key");
+    llmux_jw_cstr(&w, text);
+    llmux_jw_opt_str(&w, "str", bytes);
+    llmux_jw_opt_str(&w, "none", llmux_slice(NULL));
+    llmux_jw_opt_raw(&w, "raw", json);
+    llmux_jw_opt_bool(&w, "yes", LLMUX_YES);
+    llmux_jw_opt_bool(&w, "unset", LLMUX_UNSET);
+    llmux_jw_close(&w, '}');
+    v = llmux_json_parse(p, llmux_buf_slice(out), 0, NULL);
+    MUST(llmux_json_count(v) == (json.data ? 4 : 3));
+    MUST(llmux_json_kind(llmux_json_get(v, "key")) == LLMUX_JSON_STRING);
+    MUST(llmux_json_kind(llmux_json_get(v, "str")) == LLMUX_JSON_STRING);
+    MUST(llmux_json_bool(llmux_json_get(v, "yes")) == LLMUX_YES);
+    MUST(!json.data || llmux_json_get_any(v, "raw"));
 }
 
 /* ---- the second opinion ---------------------------------------------- */
@@ -371,6 +413,8 @@ static void fuzz(apr_pool_t *p, llmux_slice_t text)
     MUST(llmux_json_is_object(p, text)
          == (llmux_json_kind(v) == LLMUX_JSON_OBJECT));
     write_bytes(p, text);
+    write_members(p, text, llmux_json_raw(v));
+    MUST(*llmux_json_kind_name(v));
     if (v) {
         read_all(p, v);
         write_and_read(p, v);

@@ -6,8 +6,10 @@
  *         src/dialect/openai_messages.c src/dialect/openai_parts.c
  *         src/dialect/reader.c src/dialect/chat.c
  *         src/dialect/openai_write.c src/dialect/openai_write_messages.c
- *         src/dialect/anthropic_write.c src/dialect/anthropic_turns.c
- *         src/dialect/anthropic_content.c src/dialect/gemini_write.c
+ *         src/dialect/openai_write_parts.c src/dialect/anthropic_write.c
+ *         src/dialect/anthropic_thinking.c src/dialect/anthropic_tools.c
+ *         src/dialect/anthropic_turns.c src/dialect/anthropic_content.c
+ *         src/dialect/gemini_write.c
  *         src/dialect/gemini_config.c src/dialect/gemini_contents.c
  *         src/dialect/gemini_media.c src/dialect/gemini_tools.c
  */

@@ -70,7 +70,7 @@ my @mistakes = (
     ['provider with a slash', "<LLMuxProvider a/b>\n</LLMuxProvider>",
         qr/no slash/],
     ['provider twice', "<LLMuxProvider demo>\n</LLMuxProvider>",
-        qr/line \d+.*of this name already/],
+        qr/of this name already/],
     ['model twice', model('LLMuxDeployment demo x') x 2,
         qr/model of this name already/],
     ['model without deployment', model(''), qr/no LLMuxDeployment/],
@@ -100,6 +100,11 @@ my @mistakes = (
     ['master key in a location',
         "<Location /x>\nLLMuxMasterKey k\n</Location>", qr/LLMuxMasterKey/],
     ['shared memory', 'LLMuxSharedMemory 10k', qr/from 1M to 16G/],
+    ['setting in a model', model("LLMuxDeployment demo x\nLLMuxAttempts 5"),
+        qr/LLMuxAttempts.*no place in a <LLMuxModel>/],
+    ['the same provider twice in a virtual host',
+        "<VirtualHost *:1>\n" . "<LLMuxProvider demo>\n</LLMuxProvider>\n" x 2
+        . '</VirtualHost>', qr/provider of this name already/],
     ['provider in a location',
         "<Location /x>\n<LLMuxProvider y>\n</LLMuxProvider>\n</Location>",
         qr/LLMuxProvider/],
@@ -146,10 +151,11 @@ unlike $out, qr/\Q$secret/, '... everywhere';
 # ---- inheritance: server, virtual host, location
 
 my $httpd = httpd(tls => 1, modules => ['headers'], conf => <<"END");
+AllowEncodedSlashes NoDecode
 LLMuxMaxBody 100k
 LLMuxUnsupported refuse
 <LLMuxProvider demo>
-    LLMuxModels demo shared
+    LLMuxModels demo shared org/model
 </LLMuxProvider>
 <Location "/">
     SetHandler llmux
@@ -190,13 +196,15 @@ sub models_of
     return join ' ', map { $_->{id} } @{ from_json($res->body)->{data} };
 }
 
-is models_of('localhost'), 'demo shared', 'models of the server';
-is models_of('other.example'), 'demo only-here shared',
+is models_of('localhost'), 'demo org/model shared', 'models of the server';
+is models_of('other.example'), 'demo only-here org/model shared',
     'a virtual host inherits them and adds its own';
 
 my $model = from_json(get($httpd, '/v1/models/demo')->body);
 is $model->{owned_by}, 'demo', 'a model has an owner';
 like $model->{created}, qr/^\d{10}$/, '... and a time';
+is from_json(get($httpd, "/v1/models/$_")->body)->{id}, 'org/model',
+    "a name with a slash, as $_" for 'org/model', 'org%2Fmodel';
 is get($httpd, '/v1/models/only-here')->status, 404,
     'a model of another virtual host is none here';
 

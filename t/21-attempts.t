@@ -209,6 +209,13 @@ subtest 'when nobody is left, the last failure is told' => sub {
     $mock->rules({ do => '500' });
     my ($res) = ask(chat('a', $text));
     like error($res)->{message}, qr/mock says 500/, "the provider's words";
+    $mock->rules({ do => { status => 503, type => 'text/plain',
+                           body => " no healthy\nupstream" } });
+    ($res) = ask(chat('a', $text));
+    is error($res)->{message}, 'no healthy upstream', '... in plain text too';
+    $mock->rules({ do => 'html' });
+    ($res) = ask(chat('a', $text));
+    unlike error($res)->{message}, qr/</, '... but no page';
     ($res) = ask(chat('gone-alone', $text));
     is $res->status, 502, 'connection refused';
     unlike $res->body, qr/127\.0\.0\.1|$nobody/, 'no address is told';

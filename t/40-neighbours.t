@@ -39,6 +39,19 @@ LLMuxMasterKey $master
 <Location "/server-status">
     SetHandler server-status
 </Location>
+<Location "/llm">
+    SetHandler llmux
+</Location>
+<Location "/llm/v1/chat">
+    LLMuxAttempts 1
+</Location>
+<If "%{REQUEST_URI} =~ m#^/llm#">
+    LLMuxHeartbeat 10s
+</If>
+<Location "/health">
+    Require all granted
+</Location>
+Redirect "/old" "https://example.org/new"
 AddOutputFilterByType DEFLATE application/json text/event-stream
 <Location "/inflate">
     SetHandler llmux
@@ -50,7 +63,8 @@ ExtendedStatus On
 END
 
 my $httpd = httpd(tls => 1, conf => $conf,
-    modules => [qw(http2 deflate auth_basic remoteip status headers filter)]);
+    modules => [qw(http2 deflate alias auth_basic remoteip status headers
+                   filter)]);
 my @auth = (Authorization => "Bearer $master");
 my @curl = ('--cacert', $httpd->certificate, '-H', "$auth[0]: $auth[1]",
             '-H', 'Content-Type: application/json');
@@ -152,6 +166,20 @@ for my $case (['/locked', 401], ['/denied', 403]) {
     is $res->header('Content-Type'), 'application/json', '... as JSON';
     ok eval { from_json($res->body)->{error}{message} }, '... that parses';
 }
+
+# ---- places
+
+$res = client($httpd)->post("/llm$path", chat('gpt-5', 'x'),
+                            headers => { @auth });
+is $res->status, 200, 'a location of ours may have others and <If> in it';
+$res = client($httpd)->post("/health$path", chat('gpt-5', 'x'),
+                            headers => { @auth });
+is $res->status, 404, 'one without SetHandler is no way around the API\'s own';
+$res = client($httpd)->get('/old', headers => { @auth });
+is $res->status, 302, 'an operator\'s Redirect holds in our locations';
+$res = client($httpd)->get('/v1/models', headers => {
+    Authorization => 'Basic dTpw', 'x-api-key' => $master });
+is $res->status, 200, 'a password for somebody else is not taken for our key';
 
 # ---- remoteip
 

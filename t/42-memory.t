@@ -86,9 +86,9 @@ sub warm_up
 # How many letters of a flood came through; parsing takes too long.
 sub flooded
 {
-    my ($res) = @_;
+    my $body = $_[0]->body;
     my $n = 0;
-    $n += length $1 while $res->body =~ /"(x+)"/g;
+    $n += length $1 while $body =~ /"(x+)"/g;
     return $n;
 }
 

@@ -36,7 +36,10 @@ for my $name (grep { !exists $other{$_} || $other{$_} } @targets) {
 }
 my %known = map { $_ => 1 } @targets;
 is(join(' ', grep { !$known{$_} } @corpora), '', 'no corpus without a target');
-is(join(' ', grep { !exists $other{$_}
-                    && slurp(tree() . "/fuzz/$_.c") !~ /covers:\s*src\// }
-             @targets), '', 'each target names the sources it is for');
+for my $name (grep { !exists $other{$_} } @targets) {
+    my ($covers) = slurp(tree() . "/fuzz/$name.c") =~ m{covers:(.*?)\*/}s;
+    my @sources = grep { $_ ne '*' } split ' ', $covers // '';
+    ok(@sources > 0, "$name names the sources it is for");
+    is(join(' ', grep { !-f tree() . "/$_" } @sources), '', 'which are there');
+}
 done_testing;

@@ -153,6 +153,7 @@ $([ "$(id -u)" != 0 ] || printf 'User www-data\nGroup www-data\n')
 Include "$tree/conf/llmux-mpm.conf"
 
 CustomLog logs/access.log "%^LX"
+AllowEncodedSlashes NoDecode
 LLMuxMasterKey "file:$key_file"
 
 $(cat "$root/conf/providers.conf")

@@ -444,6 +444,10 @@ const llmux_dialect_t *llmux_dialect_named(const char *name);
 /* What an OpenAI error body and its status mean; shared by all who speak it
  * more or less. In errors.c. */
 
+/** What a provider said, for people: at most LLMUX_MESSAGE_MAX bytes of it, cut
+ * between code points, in `p`. */
+const char *llmux_message_cut(apr_pool_t *p, llmux_slice_t text);
+
 /** Kind by HTTP status alone: 401 AUTH, 404 NOT_FOUND, 529 OVERLOADED ... */
 llmux_error_e llmux_error_kind_of(int status);
 

@@ -10,9 +10,6 @@
 
 #include "llmux/dialect.h"
 
-/** At most LLMUX_MESSAGE_MAX bytes of it, cut between code points, in `p`. */
-const char *llmux_message_cut(apr_pool_t *p, llmux_slice_t text);
-
 /** The kind that a provider's word (a code, a type, a status) stands for, or
  * `other`. ASCII case aside. */
 llmux_error_e llmux_error_kind_of_word(llmux_slice_t word,

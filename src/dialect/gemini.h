@@ -69,6 +69,28 @@ const char *llmux_gemini_schema(apr_pool_t *p, llmux_slice_t schema,
 llmux_decoder_t *llmux_gemini_decoder(apr_pool_t *p, const llmux_env_t *env,
                                       llmux_emit_fn emit, void *baton);
 
+/* Usage as reported, last value of each; -1 = never. */
+typedef struct llmux_gemini_counts_t {
+    apr_int64_t prompt, cached, tools, candidates, thoughts;
+    apr_int64_t audio_prompt, audio_candidates;
+} llmux_gemini_counts_t;
+
+/** Takes what a `usageMetadata` reports. */
+void llmux_gemini_count(apr_pool_t *p, llmux_gemini_counts_t *n,
+                        const llmux_json_t *usage);
+
+/** The same in disjoint counters. */
+llmux_usage_t llmux_gemini_usage(const llmux_gemini_counts_t *n);
+
+/** The tier of a `usageMetadata` in OpenAI's spelling; absent if unknown. */
+llmux_slice_t llmux_gemini_tier(apr_pool_t *p, const llmux_json_t *usage);
+
+/** "2026-07-22T23:37:37.029264Z" in seconds, 0 if it is no such time. */
+apr_int64_t llmux_gemini_seconds(const char *text);
+
+/** What a `finishReason` means; of calls it says STOP. */
+llmux_finish_e llmux_gemini_finish(const char *word);
+
 /** llmux_dialect_t.error_read; status 0 takes the body's own code. */
 llmux_error_t *llmux_gemini_error_read(apr_pool_t *p, int status,
                                        const llmux_json_t *body);

@@ -5,9 +5,7 @@
  * when another kind begins, and the finish reason is kept until the end of
  * the bytes, since text, citations and usage may come after it. */
 
-#include <apr_lib.h>
 #include <apr_strings.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "gemini.h"
@@ -31,12 +29,6 @@ typedef struct cand_t {
     char finish[LLMUX_FINISH_WORD_MAX + 1]; /* "": none yet */
 } cand_t;
 
-/* Usage as reported, last value of each; -1 = never. */
-typedef struct counts_t {
-    apr_int64_t prompt, cached, tools, candidates, thoughts;
-    apr_int64_t audio_prompt, audio_candidates;
-} counts_t;
-
 typedef struct decoder_t {
     llmux_decoder_t base;
     cand_t *cands[LLMUX_CANDIDATES_MAX];
@@ -44,7 +36,7 @@ typedef struct decoder_t {
     int keys;                   /* blocks so far */
     int cites;                  /* citations looked at */
     apr_size_t args;            /* arguments assembled so far */
-    counts_t counts;
+    llmux_gemini_counts_t counts;
     char blocked[LLMUX_FINISH_WORD_MAX + 1];    /* why the prompt was */
 } decoder_t;
 
@@ -562,117 +554,23 @@ static void on_candidate(decoder_t *d, const llmux_json_t *v)
 
 /* ---- usage ----------------------------------------------------------- */
 
-/* A count; some servers write int64 as a string, as proto3 says. */
-static void keep_count(decoder_t *d, apr_int64_t *to, const llmux_json_t *v)
-{
-    apr_int64_t n = llmux_json_int(v, -1);
-
-    if (llmux_json_kind(v) == LLMUX_JSON_STRING) {
-        n = apr_strtoi64(llmux_json_cstr(d->base.scratch, v), NULL, 10);
-    }
-    if (n >= 0) {
-        *to = n;
-    }
-}
-
-static void keep_audio(decoder_t *d, apr_int64_t *to,
-                       const llmux_json_t *details)
-{
-    const llmux_json_t *v;
-
-    for (v = llmux_json_first(details); v; v = llmux_json_next(details, v)) {
-        if (llmux_json_is(llmux_json_get(v, "modality"), "AUDIO")) {
-            keep_count(d, to, llmux_json_get(v, "tokenCount"));
-        }
-    }
-}
-
-static llmux_usage_t usage_of(const counts_t *n)
-{
-    llmux_usage_t u = LLMUX_USAGE_NONE;
-
-    u.input = n->prompt;
-    if (n->prompt >= 0 && n->cached > 0) {
-        u.input = n->cached < n->prompt ? n->prompt - n->cached : 0;
-    }
-    u.cache_read = n->cached;
-    u.tool_input = n->tools;
-    u.output = n->candidates;
-    u.reasoning = n->thoughts;
-    u.audio_input = n->audio_prompt;
-    u.audio_output = n->audio_candidates;
-    return u;
-}
-
 /* It stands in every payload and grows; a payload that repeats it says
  * nothing new. */
 static void on_usage(decoder_t *d, const llmux_json_t *v)
 {
-    counts_t *n = &d->counts, before = *n;
+    llmux_gemini_counts_t *n = &d->counts, before = *n;
     llmux_event_t ev = { .kind = LLMUX_EV_USAGE };
     llmux_usage_t usage;
 
-    keep_count(d, &n->prompt, llmux_json_get(v, "promptTokenCount"));
-    keep_count(d, &n->cached, llmux_json_get(v, "cachedContentTokenCount"));
-    keep_count(d, &n->tools, llmux_json_get(v, "toolUsePromptTokenCount"));
-    keep_count(d, &n->candidates, llmux_json_get(v, "candidatesTokenCount"));
-    keep_count(d, &n->thoughts, llmux_json_get(v, "thoughtsTokenCount"));
-    keep_audio(d, &n->audio_prompt, llmux_json_get(v, "promptTokensDetails"));
-    keep_audio(d, &n->audio_candidates,
-               llmux_json_get(v, "candidatesTokensDetails"));
+    llmux_gemini_count(d->base.scratch, n, v);
     if (memcmp(&before, n, sizeof(before))) {
-        usage = usage_of(n);
+        usage = llmux_gemini_usage(n);
         ev.usage = &usage;
         emit(d, &ev);
     }
 }
 
 /* ---- the answer ------------------------------------------------------ */
-
-static const struct { const char *theirs, *ours; } tiers[] = {
-    { "standard",               "default"  },
-    { "flex",                   "flex"     },
-    { "priority",               "priority" },
-    { "ON_DEMAND",              "default"  },
-    { "ON_DEMAND_PRIORITY",     "priority" },
-    { "ON_DEMAND_FLEX",         "flex"     },
-    { "OFFPEAK",                "flex"     },
-    { "PROVISIONED_THROUGHPUT", "scale"    },
-    { NULL,                     NULL       }
-};
-
-static llmux_slice_t tier_of(apr_pool_t *p, const llmux_json_t *usage)
-{
-    const llmux_json_t *v = llmux_json_get(usage, "serviceTier");
-    llmux_slice_t said;
-    int i;
-
-    said = llmux_json_str(p, v ? v : llmux_json_get(usage, "trafficType"));
-    for (i = 0; tiers[i].theirs; i++) {
-        if (llmux_slice_is_nocase(said, tiers[i].theirs)) {
-            break;
-        }
-    }
-    return llmux_slice(tiers[i].ours);
-}
-
-/* "2026-07-22T23:37:37.029264Z" in seconds, 0 if it is no such time. */
-static apr_int64_t seconds_of(const char *text)
-{
-    apr_time_exp_t t;
-    apr_time_t when;
-
-    memset(&t, 0, sizeof(t));
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &t.tm_year, &t.tm_mon,
-               &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec) != 6
-        || t.tm_year < 1970 || t.tm_mon < 1 || t.tm_mon > 12) {
-        return 0;
-    }
-    t.tm_year -= 1900;
-    t.tm_mon -= 1;
-    return apr_time_exp_gmt_get(&when, &t) == APR_SUCCESS
-               ? apr_time_sec(when) : 0;
-}
 
 /* @return 0 if the payload says nothing of an answer */
 static int start(decoder_t *d, const llmux_json_t *v)
@@ -689,9 +587,9 @@ static int start(decoder_t *d, const llmux_json_t *v)
     if (!d->base.started) {
         ev.id = llmux_json_str(p, llmux_json_get(v, "responseId"));
         ev.name = llmux_json_str(p, llmux_json_get(v, "modelVersion"));
-        ev.created = seconds_of(llmux_json_cstr(p, llmux_json_get(
-                                                       v, "createTime")));
-        ev.tier = tier_of(p, usage);
+        ev.created = llmux_gemini_seconds(
+            llmux_json_cstr(p, llmux_json_get(v, "createTime")));
+        ev.tier = llmux_gemini_tier(p, usage);
         emit(d, &ev);
     }
     return 1;
@@ -746,48 +644,13 @@ static void on_whole(llmux_decoder_t *base, const llmux_json_t *body)
 
 /* ---- the end --------------------------------------------------------- */
 
-/* The numbers are those that all of Google's services agree on, or nearly so:
- * 6 to 8 are kinds of content that is not allowed. */
-static const struct { const char *theirs; llmux_finish_e ours; } reasons[] = {
-    { "STOP",                       LLMUX_FINISH_STOP      },
-    { "MAX_TOKENS",                 LLMUX_FINISH_LENGTH    },
-    { "CONTINUATION",               LLMUX_FINISH_LENGTH    },
-    { "SAFETY",                     LLMUX_FINISH_FILTER    },
-    { "RECITATION",                 LLMUX_FINISH_FILTER    },
-    { "BLOCKLIST",                  LLMUX_FINISH_FILTER    },
-    { "PROHIBITED_CONTENT",         LLMUX_FINISH_FILTER    },
-    { "SPII",                       LLMUX_FINISH_FILTER    },
-    { "MODEL_ARMOR",                LLMUX_FINISH_FILTER    },
-    { "JAILBREAK",                  LLMUX_FINISH_FILTER    },
-    { "IMAGE_SAFETY",               LLMUX_FINISH_FILTER    },
-    { "IMAGE_PROHIBITED_CONTENT",   LLMUX_FINISH_FILTER    },
-    { "IMAGE_RECITATION",           LLMUX_FINISH_FILTER    },
-    { "IMAGE_OTHER",                LLMUX_FINISH_FILTER    },
-    { "MALFORMED_FUNCTION_CALL",    LLMUX_FINISH_MALFORMED },
-    { "UNEXPECTED_TOOL_CALL",       LLMUX_FINISH_MALFORMED },
-    { "TOO_MANY_TOOL_CALLS",        LLMUX_FINISH_MALFORMED },
-    { "1",                          LLMUX_FINISH_STOP      },
-    { "2",                          LLMUX_FINISH_LENGTH    },
-    { "3",                          LLMUX_FINISH_FILTER    },
-    { "4",                          LLMUX_FINISH_FILTER    },
-    { "6",                          LLMUX_FINISH_FILTER    },
-    { "7",                          LLMUX_FINISH_FILTER    },
-    { "8",                          LLMUX_FINISH_FILTER    },
-    { NULL,                         LLMUX_FINISH_OTHER     }
-};
-
 /* Calls end with STOP as well, and often in an earlier payload. */
 static llmux_finish_e finish_of(const cand_t *c)
 {
-    int i;
+    llmux_finish_e finish = llmux_gemini_finish(c->finish);
 
-    for (i = 0; reasons[i].theirs; i++) {
-        if (!strcmp(reasons[i].theirs, c->finish)) {
-            break;
-        }
-    }
-    return reasons[i].ours == LLMUX_FINISH_STOP && c->calls
-               ? LLMUX_FINISH_CALLS : reasons[i].ours;
+    return finish == LLMUX_FINISH_STOP && c->calls ? LLMUX_FINISH_CALLS
+                                                   : finish;
 }
 
 static void emit_finish(decoder_t *d, int number, llmux_finish_e finish,

@@ -2,8 +2,9 @@
  * openai.h - the request side of OpenAI's chat completions.
  *
  * The files: openai_read.c (top-level members), openai_messages.c (the list
- * of messages), openai_parts.c (what they consist of), openai_write.c and
- * openai_write_messages.c (the way back), openai_edit.c (bytes that pass).
+ * of messages), openai_parts.c (what they consist of), openai_write.c,
+ * openai_write_messages.c and openai_write_parts.c (the way back),
+ * openai_edit.c (bytes that pass).
  */
 
 #ifndef LLMUX_DIALECT_OPENAI_H
@@ -59,6 +60,25 @@ typedef struct llmux_openai_out_t {
 
 /** Can the target do this (LLMUX_CAN_*)? */
 int llmux_openai_can(const llmux_openai_out_t *o, unsigned int ability);
+
+/** Says no to a medium, unless there was an error before.
+ * @param param of its message; the medium may know better
+ * @param what "a file" */
+void llmux_openai_refuse(llmux_openai_out_t *o, const llmux_media_t *media,
+                         const char *param, const char *what);
+
+/** One part: a text or a medium, and its cache marker. */
+void llmux_openai_write_part(llmux_openai_out_t *o, const llmux_block_t *b,
+                             const char *param);
+
+/** A part of this text; the same without its braces. */
+void llmux_openai_write_text_part(llmux_openai_out_t *o, llmux_slice_t text);
+void llmux_openai_write_text(llmux_openai_out_t *o, llmux_slice_t text);
+
+/** Is the block marked for the cache, and does the target know that? The
+ * member that says so. */
+int llmux_openai_marked(const llmux_openai_out_t *o, const llmux_block_t *b);
+void llmux_openai_write_marker(llmux_openai_out_t *o);
 
 /** The value of `messages`.
  * @param hint system text of ours to go behind the client's, or NULL */

@@ -313,7 +313,7 @@ static void read_thinking(llmux_reader_t *r, const llmux_at_t *at,
     read_display(r, at, v);
 }
 
-/* ---- names --------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------- */
 
 /* OpenAI's rule for the names of functions and schemas. */
 static int is_name(llmux_slice_t s)

@@ -33,186 +33,7 @@ typedef struct thread_t {
     apr_array_header_t *media;  /* medium_t */
 } thread_t;
 
-/* ---- media ----------------------------------------------------------- */
-
-/* @param param of the message; the medium may know better */
-static void refuse(llmux_openai_out_t *o, const llmux_media_t *media,
-                   const char *param, const char *what)
-{
-    param = media->param ? media->param : param;
-    if (!o->err) {
-        o->err = llmux_error(o->chat->pool, LLMUX_ERR_UNSUPPORTED, param,
-                             "'%s' holds %s, which %s does not take",
-                             param ? param : "messages", what,
-                             o->target->name);
-    }
-}
-
-/* Straight into the buffer: a copy of an image's base64 would be large. */
-static void write_data_url(llmux_openai_out_t *o, const llmux_media_t *media)
-{
-    llmux_slice_t type = media->type.len
-        ? media->type : llmux_slice("application/octet-stream");
-
-    llmux_jw_raw(&o->jw, llmux_slice("\"data:"));
-    llmux_json_escape(o->jw.out, type);
-    llmux_buf_adds(o->jw.out, ";base64,");
-    llmux_buf_add_slice(o->jw.out, media->base64);
-    llmux_buf_adds(o->jw.out, "\"");
-}
-
-/* An image or a video: a link or the data, as {"url": ...}. */
-static void write_link(llmux_openai_out_t *o, const llmux_media_t *media,
-                       const char *param, const char *name)
-{
-    if (media->file_id.data) {
-        refuse(o, media, param, "a file id in place of the file");
-    }
-    if (media->url.data && !llmux_openai_can(o, LLMUX_CAN_MEDIA_URL)) {
-        refuse(o, media, param, "a link to a file");
-    }
-    llmux_jw_key(&o->jw, "type");
-    llmux_jw_cstr(&o->jw, name);
-    llmux_jw_key(&o->jw, name);
-    llmux_jw_open(&o->jw, '{');
-    llmux_jw_key(&o->jw, "url");
-    if (media->url.data) {
-        llmux_jw_str(&o->jw, media->url);
-    }
-    else {
-        write_data_url(o, media);
-    }
-    llmux_jw_opt_str(&o->jw, "detail", media->detail);
-    llmux_jw_close(&o->jw, '}');
-}
-
-static void write_image(llmux_openai_out_t *o, const llmux_media_t *media,
-                        const char *param)
-{
-    write_link(o, media, param, "image_url");
-}
-
-/* No part of OpenAI's own, but what all servers that take videos have. */
-static void write_video(llmux_openai_out_t *o, const llmux_media_t *media,
-                        const char *param)
-{
-    write_link(o, media, param, "video_url");
-}
-
-static void write_audio(llmux_openai_out_t *o, const llmux_media_t *media,
-                        const char *param)
-{
-    const char *format = llmux_openai_audio_format(media->type);
-
-    if (!media->base64.data || !format) {
-        refuse(o, media, param, media->base64.data ? "audio of this format"
-                                            : "audio by reference");
-    }
-    llmux_jw_key(&o->jw, "type");
-    llmux_jw_cstr(&o->jw, "input_audio");
-    llmux_jw_key(&o->jw, "input_audio");
-    llmux_jw_open(&o->jw, '{');
-    llmux_jw_opt_str(&o->jw, "data", media->base64);
-    llmux_jw_opt_str(&o->jw, "format", llmux_slice(format));
-    llmux_jw_close(&o->jw, '}');
-}
-
-static void write_file(llmux_openai_out_t *o, const llmux_media_t *media,
-                       const char *param)
-{
-    if (!llmux_openai_can(o, LLMUX_CAN_FILE)) {
-        refuse(o, media, param, "a file");
-    }
-    if (media->url.data) {
-        refuse(o, media, param, "a link to a document");
-    }
-    llmux_jw_key(&o->jw, "type");
-    llmux_jw_cstr(&o->jw, "file");
-    llmux_jw_key(&o->jw, "file");
-    llmux_jw_open(&o->jw, '{');
-    llmux_jw_opt_str(&o->jw, "filename", media->filename);
-    llmux_jw_opt_str(&o->jw, "file_id", media->file_id);
-    if (media->base64.data) {
-        llmux_jw_key(&o->jw, "file_data");
-        write_data_url(o, media);
-    }
-    llmux_jw_close(&o->jw, '}');
-}
-
-/* Text files are told as text: the file part is made for PDF. */
-static void write_text_file(llmux_openai_out_t *o, const llmux_media_t *media,
-                            const char *param)
-{
-    llmux_slice_t text;
-
-    if (!media->base64.data) {
-        write_file(o, media, param);
-        return;
-    }
-    text = llmux_base64_decode(o->pool, media->base64);
-    llmux_jw_key(&o->jw, "type");
-    llmux_jw_cstr(&o->jw, "text");
-    llmux_jw_key(&o->jw, "text");
-    llmux_jw_raw(&o->jw, llmux_slice("\"File "));
-    llmux_json_escape(o->jw.out, media->filename);
-    llmux_buf_adds(o->jw.out, ":\\n\\n");
-    llmux_json_escape(o->jw.out, text);
-    llmux_buf_adds(o->jw.out, "\"");
-}
-
-/* ---- parts and content ----------------------------------------------- */
-
-static void write_text(llmux_openai_out_t *o, llmux_slice_t text)
-{
-    llmux_jw_key(&o->jw, "type");
-    llmux_jw_cstr(&o->jw, "text");
-    llmux_jw_key(&o->jw, "text");
-    llmux_jw_str(&o->jw, text.data ? text : llmux_slice(""));
-}
-
-static void write_text_part(llmux_openai_out_t *o, llmux_slice_t text)
-{
-    llmux_jw_open(&o->jw, '{');
-    write_text(o, text);
-    llmux_jw_close(&o->jw, '}');
-}
-
-static int is_marked(const llmux_openai_out_t *o, const llmux_block_t *b)
-{
-    return b->cache_ttl && llmux_openai_can(o, LLMUX_CAN_CACHE_MARK);
-}
-
-static void write_marker(llmux_openai_out_t *o)
-{
-    llmux_jw_key(&o->jw, "prompt_cache_breakpoint");
-    llmux_jw_raw(&o->jw, llmux_slice("{\"mode\":\"explicit\"}"));
-}
-
-static void write_part(llmux_openai_out_t *o, const llmux_block_t *b,
-                       const char *param)
-{
-    static void (*const writers[])(llmux_openai_out_t *,
-                                   const llmux_media_t *, const char *) = {
-        [LLMUX_MEDIA_IMAGE] = write_image,
-        [LLMUX_MEDIA_AUDIO] = write_audio,
-        [LLMUX_MEDIA_VIDEO] = write_video,
-        [LLMUX_MEDIA_PDF] = write_file,
-        [LLMUX_MEDIA_TEXT] = write_text_file,
-        [LLMUX_MEDIA_OTHER] = write_file
-    };
-
-    llmux_jw_open(&o->jw, '{');
-    if (b->kind == LLMUX_BLOCK_MEDIA) {
-        writers[b->media->kind](o, b->media, param);
-    }
-    else {
-        write_text(o, b->text);
-    }
-    if (is_marked(o, b)) {
-        write_marker(o);
-    }
-    llmux_jw_close(&o->jw, '}');
-}
+/* ---- content --------------------------------------------------------- */
 
 /* Kinds of blocks, as bits. */
 #define BIT(kind) (1u << (kind))
@@ -234,7 +55,7 @@ static void write_parts(llmux_openai_out_t *o, const llmux_message_t *m,
     const llmux_block_t *b;
 
     for (b = of_kinds(m->blocks, kinds); b; b = of_kinds(b->next, kinds)) {
-        write_part(o, b, m->param);
+        llmux_openai_write_part(o, b, m->param);
     }
 }
 
@@ -248,7 +69,7 @@ static void write_content(llmux_openai_out_t *o, const llmux_message_t *m,
     if (!b) {
         llmux_jw_cstr(&o->jw, "");
     }
-    else if (b->kind == LLMUX_BLOCK_TEXT && !is_marked(o, b)
+    else if (b->kind == LLMUX_BLOCK_TEXT && !llmux_openai_marked(o, b)
              && !of_kinds(b->next, kinds)) {
         llmux_jw_str(&o->jw, b->text.data ? b->text : llmux_slice(""));
     }
@@ -331,13 +152,14 @@ static void write_result_parts(thread_t *t, const llmux_block_t *rb,
 
     llmux_jw_open(&o->jw, '[');
     if (rb->result->is_error == LLMUX_YES) {
-        write_text_part(o, llmux_slice("Error:"));
+        llmux_openai_write_text_part(o, llmux_slice("Error:"));
     }
     for (b = rb->result->blocks; b; b = b->next) {
         llmux_jw_open(&o->jw, '{');
-        write_text(o, result_text(t, rb->result, b, param));
-        if (is_marked(o, b) || (!b->next && is_marked(o, rb))) {
-            write_marker(o);
+        llmux_openai_write_text(o, result_text(t, rb->result, b, param));
+        if (llmux_openai_marked(o, b)
+            || (!b->next && llmux_openai_marked(o, rb))) {
+            llmux_openai_write_marker(o);
         }
         llmux_jw_close(&o->jw, '}');
     }
@@ -374,7 +196,8 @@ static void write_result(thread_t *t, const llmux_block_t *rb,
     const llmux_block_t *b = rb->result->blocks;
 
     open_result(t->o, rb->result->call_id);
-    if (b && (b->next || is_marked(t->o, b) || is_marked(t->o, rb))) {
+    if (b && (b->next || llmux_openai_marked(t->o, b)
+              || llmux_openai_marked(t->o, rb))) {
         write_result_parts(t, rb, param);
     }
     else {
@@ -518,10 +341,10 @@ static void write_media(thread_t *t)
 
     for (i = 0; i < t->media->nelts; i++) {
         medium = &APR_ARRAY_IDX(t->media, i, medium_t);
-        write_text_part(t->o, llmux_slice(apr_psprintf(
+        llmux_openai_write_text_part(t->o, llmux_slice(apr_psprintf(
             t->o->pool, "From the result of tool call %s:",
             llmux_slice_str(t->o->pool, medium->call_id))));
-        write_part(t->o, medium->block, medium->param);
+        llmux_openai_write_part(t->o, medium->block, medium->param);
     }
     apr_array_clear(t->media);
 }
@@ -736,7 +559,8 @@ static void write_spoken(llmux_openai_out_t *o, const llmux_message_t *m)
     }
     if (b->media->kind != LLMUX_MEDIA_AUDIO || !b->media->file_id.data
         || of_kinds(b->next, MEDIA)) {
-        refuse(o, b->media, m->param, "media in an assistant message");
+        llmux_openai_refuse(o, b->media, m->param,
+                            "media in an assistant message");
     }
     llmux_jw_key(&o->jw, "audio");
     llmux_jw_open(&o->jw, '{');

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include "exchange.h"
@@ -266,6 +267,29 @@ static llmux_error_t *shield(attempt_t *a, llmux_error_t *err)
     }
 }
 
+/* Proxies before a provider answer in plain words or in HTML. The words help
+ * whoever reads them, a page does not. */
+static void quote_text(attempt_t *a, llmux_error_t *err)
+{
+    llmux_slice_t text = llmux_buf_slice(a->refusal);
+    char *message, *c;
+
+    while (text.len && apr_isspace(*text.data)) {
+        text.data++;
+        text.len--;
+    }
+    if (!text.len || *text.data == '<') {
+        return;
+    }
+    message = apr_pstrdup(a->x->pool, llmux_message_cut(a->pool, text));
+    for (c = message; *c; c++) {
+        if (apr_iscntrl(*c)) {
+            *c = ' ';
+        }
+    }
+    err->message = message;
+}
+
 static void refused(attempt_t *a)
 {
     const llmux_dialect_t *dialect = a->deployment->provider->kind->dialect;
@@ -274,6 +298,9 @@ static void refused(attempt_t *a)
     llmux_error_t *err = dialect->error_read(a->x->pool, a->head->status,
                                              body);
 
+    if (!body) {
+        quote_text(a, err);
+    }
     read_retry_after(a, err);
     a->failed = llmux_failed_class(err);
     a->error = shield(a, err);

@@ -1,6 +1,7 @@
 /* page.c - models, health and metrics: answered at once, from memory. */
 
 #include <string.h>
+#include <strings.h>
 
 #include <apr_strings.h>
 
@@ -57,16 +58,36 @@ const llmux_error_t *page_models(llmux_exchange_t *x)
     return NULL;
 }
 
+/* A name may have slashes, which SDKs escape; httpd hands them on as they are
+ * where AllowEncodedSlashes NoDecode lets it. */
+static const char *unescape_slashes(apr_pool_t *p, const char *s)
+{
+    char *out = apr_pstrdup(p, s), *to = out;
+
+    while (*s) {
+        if (!strncasecmp(s, "%2F", 3)) {
+            *to++ = '/';
+            s += 3;
+        }
+        else {
+            *to++ = *s++;
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
 const llmux_error_t *page_model(llmux_exchange_t *x)
 {
+    const char *name = unescape_slashes(x->pool, x->tail);
     const llmux_group_t *g = llmux_service_group(x->service,
-                                                 llmux_slice(x->tail));
+                                                 llmux_slice(name));
     llmux_buf_t *out;
     llmux_jw_t w;
 
     if (!g) {
         return llmux_error(x->pool, LLMUX_ERR_MODEL, "model",
-                           "The model '%.256s' does not exist.", x->tail);
+                           "The model '%.256s' does not exist.", name);
     }
     out = llmux_buf_create(x->pool, PAGE_MAX);
     w = llmux_jw(out);

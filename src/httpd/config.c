@@ -40,50 +40,65 @@ void *llmux_create_server(apr_pool_t *p, server_rec *s)
     return conf;
 }
 
+/* Where the section of this name is, or the end of the list. */
+static int provider_place(const apr_array_header_t *list, const char *name)
+{
+    int i = 0;
+
+    while (i < list->nelts
+           && strcmp(APR_ARRAY_IDX(list, i,
+                                   provider_section_t *)->provider.name,
+                     name)) {
+        i++;
+    }
+    return i;
+}
+
+static int model_place(const apr_array_header_t *list, const char *name)
+{
+    int i = 0;
+
+    while (i < list->nelts
+           && strcmp(APR_ARRAY_IDX(list, i, model_section_t *)->name, name)) {
+        i++;
+    }
+    return i;
+}
+
 static void merge_providers(apr_array_header_t *to,
                             const apr_array_header_t *from)
 {
-    int i, k, inherited = to->nelts;
+    int i, k;
 
     for (i = 0; i < from->nelts; i++) {
         provider_section_t *add = APR_ARRAY_IDX(from, i,
                                                 provider_section_t *);
 
-        for (k = 0; k < inherited; k++) {
-            if (!strcmp(APR_ARRAY_IDX(to, k,
-                        provider_section_t *)->provider.name,
-                        add->provider.name)) {
-                break;
-            }
+        k = provider_place(to, add->provider.name);
+        if (k == to->nelts) {
+            apr_array_push(to);
         }
-        *(provider_section_t **)(k < inherited
-            ? &APR_ARRAY_IDX(to, k, provider_section_t *)
-            : apr_array_push(to)) = add;
+        APR_ARRAY_IDX(to, k, provider_section_t *) = add;
     }
 }
 
 static void merge_models(apr_array_header_t *to,
                          const apr_array_header_t *from)
 {
-    int i, k, inherited = to->nelts;
+    int i, k;
 
     for (i = 0; i < from->nelts; i++) {
         model_section_t *add = APR_ARRAY_IDX(from, i, model_section_t *);
 
-        for (k = 0; k < inherited; k++) {
-            if (!strcmp(APR_ARRAY_IDX(to, k, model_section_t *)->name,
-                        add->name)) {
-                break;
-            }
+        k = model_place(to, add->name);
+        if (k == to->nelts) {
+            apr_array_push(to);
         }
-        *(model_section_t **)(k < inherited
-            ? &APR_ARRAY_IDX(to, k, model_section_t *)
-            : apr_array_push(to)) = add;
+        APR_ARRAY_IDX(to, k, model_section_t *) = add;
     }
 }
 
-/* A virtual host inherits and adds; the same name replaces what it inherits.
- * Twice in one host is a mistake, which resolve.c finds. */
+/* A virtual host inherits and adds; the same name replaces. */
 void *llmux_merge_server(apr_pool_t *p, void *basev, void *addv)
 {
     const server_conf_t *base = basev, *add = addv;
@@ -582,6 +597,10 @@ static const char *provider_section(cmd_parms *cmd, void *dir,
     if (!why && strchr(sec->provider.name, '/')) {
         why = "the name of a provider must have no slash";
     }
+    if (!why && provider_place(conf->providers, sec->provider.name)
+                < conf->providers->nelts) {
+        why = "there is a provider of this name already";
+    }
     if (why) {
         return why;
     }
@@ -605,6 +624,9 @@ static const char *model_section(cmd_parms *cmd, void *dir, const char *args)
 
     if (!why) {
         why = section_name(cmd, args, &sec->name);
+    }
+    if (!why && model_place(conf->models, sec->name) < conf->models->nelts) {
+        why = "there is a model of this name already";
     }
     if (why) {
         return why;

@@ -66,20 +66,6 @@ static void resolve_provider(resolve_t *res, provider_section_t *sec)
     }
 }
 
-static int is_repeated(const apr_array_header_t *sections, int i)
-{
-    const char *name = APR_ARRAY_IDX(sections, i,
-                                     provider_section_t *)->provider.name;
-
-    while (i-- > 0) {
-        if (!strcmp(APR_ARRAY_IDX(sections, i,
-                    provider_section_t *)->provider.name, name)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static void resolve_providers(resolve_t *res,
                               const apr_array_header_t *sections)
 {
@@ -89,10 +75,6 @@ static void resolve_providers(resolve_t *res,
         provider_section_t *sec = APR_ARRAY_IDX(sections, i,
                                                 provider_section_t *);
 
-        if (is_repeated(sections, i)) {
-            mistake(res, sec->at, "there is a provider of this name already");
-            continue;
-        }
         resolve_provider(res, sec);
         APR_ARRAY_PUSH(res->service->providers, llmux_provider_t *) =
             &sec->provider;
@@ -172,14 +154,9 @@ static void resolve_line(resolve_t *res, llmux_group_t *g,
 
 static void resolve_model(resolve_t *res, const model_section_t *sec)
 {
-    llmux_group_t *g;
+    llmux_group_t *g = add_group(res, sec->name);
     int i;
 
-    if (llmux_service_group(res->service, llmux_slice(sec->name))) {
-        mistake(res, sec->at, "there is a model of this name already");
-        return;
-    }
-    g = add_group(res, sec->name);
     if (sec->deployments->nelts == 0) {
         mistake(res, sec->at, "it has no LLMuxDeployment");
     }
