@@ -151,7 +151,6 @@ unlike $out, qr/\Q$secret/, '... everywhere';
 # ---- inheritance: server, virtual host, location
 
 my $httpd = httpd(tls => 1, modules => ['headers'], conf => <<"END");
-AllowEncodedSlashes NoDecode
 LLMuxMaxBody 100k
 LLMuxUnsupported refuse
 <LLMuxProvider demo>
@@ -166,6 +165,7 @@ LLMuxUnsupported refuse
 </Location>
 <VirtualHost 127.0.0.1:__PORT__>
     ServerName localhost
+    AllowEncodedSlashes NoDecode
 </VirtualHost>
 <VirtualHost 127.0.0.1:__PORT__>
     ServerName other.example

@@ -55,7 +55,8 @@ sub child
 sub resident { return number($_[0] // child(), 'VmRSS') }
 
 # Runs the code. How much the child had at its highest, and how much it has
-# kept, both in kB above what it had before.
+# kept, both in kB above what it had before. A request is cleared away a little
+# later than its last byte arrives.
 sub grown
 {
     my ($code) = @_;
@@ -64,7 +65,15 @@ sub grown
 
     spew("/proc/$pid/clear_refs", '5');     # the mark of the highest
     $code->();
-    return (number($pid, 'VmHWM') - $before, resident($pid) - $before);
+    my $peak = number($pid, 'VmHWM') - $before;
+    my $kept;
+    wait_until(1, sub {
+        my $now = resident($pid) - $before;
+        $kept = $now if !defined $kept || $now < $kept;
+        return $kept < 100;
+    });
+    note "peak $peak kB, kept $kept kB";
+    return ($peak, $kept);
 }
 
 # Every thread has had its share of everything, so that what comes later is

@@ -44,7 +44,8 @@ typedef struct llmux_turns_t {
 } llmux_turns_t;
 
 /** Puts the messages into an order that the API takes: roles alternate,
- * results follow their calls, no text is blank. All of it is in `p`. */
+ * results follow their calls, no text is blank. All of it is in `p`, an
+ * error in the chat's pool. */
 const llmux_error_t *llmux_anthropic_turns(llmux_turns_t *out,
                                            const llmux_chat_t *chat,
                                            const llmux_claude_t *claude,
@@ -63,7 +64,8 @@ int llmux_anthropic_signed(const llmux_block_t *b);
 typedef struct llmux_anthropic_out_t {
     llmux_jw_t jw;
     llmux_warnings_t *w;
-    apr_pool_t *p;
+    apr_pool_t *p;          /* dies with the writing ... */
+    apr_pool_t *errors;     /* ... which errors outlive */
     int surplus;            /* cache markers to leave out, from the front:
                              * the API takes four, the last ones count most */
 } llmux_anthropic_out_t;

@@ -207,8 +207,8 @@ static const llmux_error_t *media(llmux_anthropic_out_t *o,
         remote_source(&o->jw, m);
     }
     if (!fine) {
-        return llmux_error(o->p, LLMUX_ERR_UNSUPPORTED,
-                           llmux_anthropic_place(o->p, m, param, index),
+        return llmux_error(o->errors, LLMUX_ERR_UNSUPPORTED,
+                           llmux_anthropic_place(o->errors, m, param, index),
                            "The model's API takes JPEG, PNG, GIF and WebP "
                            "images, PDF and plain text, but not this.");
     }

@@ -17,7 +17,7 @@ const llmux_error_t *llmux_anthropic_max_tokens(request_t *r)
         r->max_tokens = llmux_json_int(
             llmux_anthropic_json(r, chat->max_tokens), -1);
         if (r->max_tokens < 0) {
-            return llmux_error(r->out.p, LLMUX_ERR_INVALID, "max_tokens",
+            return llmux_error(r->chat->pool, LLMUX_ERR_INVALID, "max_tokens",
                                "'max_tokens' must be a whole number, not "
                                "negative.");
         }

@@ -89,9 +89,9 @@ static const llmux_error_t *write_schema(request_t *r, llmux_slice_t schema,
     if (!llmux_slice_blank(schema)) {
         v = llmux_json_parse(r->out.p, schema, 1, NULL);
         if (llmux_json_kind(v) != LLMUX_JSON_OBJECT) {
-            return llmux_error(r->out.p, LLMUX_ERR_INVALID,
-                               apr_psprintf(r->out.p, "tools[%d].function."
-                                            "parameters", index),
+            return llmux_error(r->chat->pool, LLMUX_ERR_INVALID,
+                               apr_psprintf(r->chat->pool, "tools[%d]."
+                                            "function.parameters", index),
                                "The parameters of a tool must be a JSON "
                                "schema: an object.");
         }
@@ -218,7 +218,7 @@ static const llmux_error_t *write_tool_list(request_t *r)
     }
     llmux_jw_close(&r->out.jw, ']');
     if (!err && !n) {
-        err = llmux_error(r->out.p, LLMUX_ERR_INVALID, "tool_choice",
+        err = llmux_error(r->chat->pool, LLMUX_ERR_INVALID, "tool_choice",
                           "'tool_choice' names no tool of 'tools'.");
     }
     return err;

@@ -26,7 +26,7 @@ typedef struct builder_t {
     llmux_turns_t *out;
     const llmux_claude_t *claude;
     llmux_warnings_t *w;
-    apr_pool_t *p;
+    apr_pool_t *p, *errors;
     llmux_turn_t *last;
     llmux_part_t *markable;         /* takes the marker of what is left out */
     apr_hash_t *waiting;            /* id of the client -> waiting_t */
@@ -260,7 +260,7 @@ static const llmux_error_t *add_call(builder_t *b, llmux_turn_t *t,
     const llmux_call_t *call = part->block->call;
 
     if (!call->id.len) {
-        return llmux_error(b->p, LLMUX_ERR_INVALID, part->param,
+        return llmux_error(b->errors, LLMUX_ERR_INVALID, part->param,
                            "A tool call in the history has no id. Send the "
                            "calls back as the model made them.");
     }
@@ -303,8 +303,9 @@ static const llmux_error_t *add_media(builder_t *b, llmux_turn_t *t,
                                       llmux_part_t *part)
 {
     if (t->role != LLMUX_ROLE_USER) {
-        return llmux_error(b->p, LLMUX_ERR_UNSUPPORTED,
-                           llmux_anthropic_place(b->p, part->block->media,
+        return llmux_error(b->errors, LLMUX_ERR_UNSUPPORTED,
+                           llmux_anthropic_place(b->errors,
+                                                 part->block->media,
                                                  part->param, part->index),
                            "The model's API takes media in user messages "
                            "only. Move it there.");
@@ -586,7 +587,7 @@ static const llmux_error_t *settle_end(builder_t *b,
         return NULL;
     }
     if (!(b->claude->can & LLMUX_CLAUDE_PREFILL)) {
-        return llmux_error(b->p, LLMUX_ERR_UNSUPPORTED, last->param,
+        return llmux_error(b->errors, LLMUX_ERR_UNSUPPORTED, last->param,
                            "This model cannot continue an assistant message "
                            "that was begun for it. End with a user message.");
     }
@@ -610,7 +611,8 @@ const llmux_error_t *llmux_anthropic_turns(llmux_turns_t *out,
                                            llmux_warnings_t *w,
                                            apr_pool_t *p)
 {
-    builder_t b = { .out = out, .claude = claude, .w = w, .p = p };
+    builder_t b = { .out = out, .claude = claude, .w = w, .p = p,
+                    .errors = chat->pool };
     const llmux_error_t *err;
 
     memset(out, 0, sizeof(*out));

@@ -105,14 +105,14 @@ static const llmux_error_t *refuse(const request_t *r)
     const llmux_json_t *n = llmux_anthropic_json(r, r->chat->n);
 
     if (n && llmux_json_int(n, 0) != 1) {
-        return llmux_error(r->out.p, LLMUX_ERR_UNSUPPORTED, "n",
+        return llmux_error(r->chat->pool, LLMUX_ERR_UNSUPPORTED, "n",
                            "The model's API gives one answer to a request. "
                            "Leave 'n' out, or ask several times.");
     }
     for (each = llmux_json_first(modalities); each;
          each = llmux_json_next(modalities, each)) {
         if (!llmux_json_is(each, "text")) {
-            return llmux_error(r->out.p, LLMUX_ERR_UNSUPPORTED, "modalities",
+            return llmux_error(r->chat->pool, LLMUX_ERR_UNSUPPORTED, "modalities",
                                "The model's API answers with text only. "
                                "Leave 'modalities' out.");
         }
@@ -405,12 +405,13 @@ const llmux_error_t *llmux_anthropic_write(llmux_buf_t *out,
     r.out.jw = llmux_jw(out);
     r.out.w = w;
     r.out.p = scratch;
+    r.out.errors = chat->pool;
     err = decide(&r);
     if (!err) {
         err = write_body(&r);
     }
     if (!err && out->failed) {
-        err = llmux_error(scratch, LLMUX_ERR_TOO_LARGE, NULL,
+        err = llmux_error(chat->pool, LLMUX_ERR_TOO_LARGE, NULL,
                           "The request is too large. Shorten it.");
     }
     return err;

@@ -3,12 +3,12 @@
  * A job is a line of input: dialect, mode and path, with a tab between them.
  *
  *     whole   the file is one document
- *     stream  it came in a streamed answer: decoded whole, then cut in two at
- *             every byte, then byte by byte; all must bring the same events
+ *     stream  it came in a streamed answer: decoded whole, then byte by byte,
+ *             then cut at every byte; all must bring the same events
  *     error   {"status", "body"} of a refused request
  *
- * The answer is a line of JSON. Of streams that are longer than the argument
- * says (default CUT_ALL) only a sample of the cuts is tried.
+ * The answer is a line of JSON. Streams are cut at several bytes at a time,
+ * which are as far apart as the argument says (default CUTS_APART).
  */
 
 #include <stdio.h>
@@ -19,11 +19,7 @@
 
 #include "../unit/transcript.h"
 
-#define CUT_ALL     65536
-#define CUT_SAMPLE  2000
-#define CUT_SEED    20240229u
-#define CUT_NONE    -1
-#define CUT_BYTES   -2          /* byte by byte */
+#define CUTS_APART  2048
 #define TEXT_MAX    (1u << 26)
 
 /* ---- one answer, put together ---------------------------------------- */
@@ -418,60 +414,82 @@ static void note_frame(void *baton, llmux_slice_t raw, int done, int comment)
     llmux_buf_adds(baton, "\n");
 }
 
+/* What comes of the bytes in pieces: the first ends at `cut`, the others are
+ * so many bytes long. */
 static llmux_buf_t *events_of(apr_pool_t *p, const llmux_dialect_t *dialect,
-                              llmux_slice_t bytes, long cut)
+                              llmux_slice_t bytes, apr_size_t cut,
+                              apr_size_t length)
 {
     llmux_buf_t *b = llmux_buf_create(p, TEXT_MAX);
     llmux_stream_t *s = llmux_stream_open(p, &test_env, dialect, 1,
                                           note_event, note_frame, b);
-    apr_size_t i, n = cut < 0 ? bytes.len : (apr_size_t)cut;
+    apr_size_t at = 0, end = cut;
 
-    for (i = 0; cut == CUT_BYTES && i < bytes.len; i++) {
-        llmux_stream_feed(s, bytes.data + i, 1);
-    }
-    if (cut != CUT_BYTES) {
-        llmux_stream_feed(s, bytes.data, n);
-        llmux_stream_feed(s, bytes.data + n, bytes.len - n);
+    while (at < bytes.len) {
+        end = end < bytes.len ? end : bytes.len;
+        llmux_stream_feed(s, bytes.data + at, end - at);
+        at = end;
+        end += length;
     }
     llmux_stream_end(s);
     return b;
 }
 
-/* The next place to cut a stream that is too long for all of them. */
-static long random_cut(apr_uint32_t *seed, apr_size_t len)
+static int same_events(apr_pool_t *p, const llmux_buf_t *want,
+                       const llmux_dialect_t *dialect, llmux_slice_t bytes,
+                       apr_size_t cut, apr_size_t length)
 {
-    *seed = *seed * 1664525u + 1013904223u;
-    return (long)(((apr_uint64_t)*seed * len) >> 32);
-}
-
-static void try_cuts(apr_pool_t *p, llmux_jw_t *w,
-                     const llmux_dialect_t *dialect, llmux_slice_t bytes,
-                     apr_size_t cut_all)
-{
-    const llmux_buf_t *want = events_of(p, dialect, bytes, CUT_NONE), *got;
-    long n = bytes.len <= cut_all ? (long)bytes.len : CUT_SAMPLE;
-    long i, cut = CUT_BYTES;
-    apr_uint32_t seed = CUT_SEED;
+    const llmux_buf_t *got;
     apr_pool_t *scratch;
-    int same = 1;
+    int same;
 
     apr_pool_create(&scratch, p);
-    for (i = 0; same && i <= n; i++) {
-        apr_pool_clear(scratch);
-        got = events_of(scratch, dialect, bytes, cut);
-        same = got->len == want->len && !got->failed
-            && !memcmp(got->data, want->data, want->len);
-        if (same) {
-            cut = bytes.len <= cut_all ? i : random_cut(&seed, bytes.len);
+    got = events_of(scratch, dialect, bytes, cut, length);
+    same = got->len == want->len && !got->failed
+        && !memcmp(got->data, want->data, want->len);
+    apr_pool_destroy(scratch);
+    return same;
+}
+
+/* Which of the cuts of one pass it is, 0 if only several at once do it. */
+static apr_size_t culprit(apr_pool_t *p, const llmux_buf_t *want,
+                          const llmux_dialect_t *dialect, llmux_slice_t bytes,
+                          apr_size_t first, apr_size_t apart)
+{
+    apr_size_t cut;
+
+    for (cut = first; cut < bytes.len; cut += apart) {
+        if (!same_events(p, want, dialect, bytes, cut, bytes.len)) {
+            return cut;
         }
     }
-    write_int(w, "cuts", i - 1);
+    return 0;
+}
+
+/* Every byte is a place to cut. One cut is forgotten when the event that it
+ * was in is over, so one pass takes many of them, far apart. */
+static void try_cuts(apr_pool_t *p, llmux_jw_t *w,
+                     const llmux_dialect_t *dialect, llmux_slice_t bytes,
+                     apr_size_t apart)
+{
+    const llmux_buf_t *want = events_of(p, dialect, bytes, bytes.len, 1);
+    apr_size_t first, cuts = 0, wrong = 0;
+    int same = same_events(p, want, dialect, bytes, 1, 1);
+
+    for (first = 0; same && first < apart && first < bytes.len; first++) {
+        same = same_events(p, want, dialect, bytes, first, apart);
+        cuts += (bytes.len - first + apart - 1) / apart;
+        if (!same) {
+            wrong = culprit(p, want, dialect, bytes, first, apart);
+        }
+    }
+    write_int(w, "cuts", (apr_int64_t)cuts);
     llmux_jw_key(w, "differs");
     if (same) {
         llmux_jw_null(w);
     }
     else {
-        llmux_jw_int(w, cut);
+        llmux_jw_int(w, (apr_int64_t)wrong);
     }
 }
 
@@ -511,7 +529,7 @@ static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
 }
 
 /** @return 0 if the line makes no sense or the file cannot be read */
-static int job(apr_pool_t *p, char *line, apr_size_t cut_all)
+static int job(apr_pool_t *p, char *line, apr_size_t apart)
 {
     char *last;
     const char *name = apr_strtok(line, "\t\n", &last);
@@ -533,7 +551,7 @@ static int job(apr_pool_t *p, char *line, apr_size_t cut_all)
         decode(p, &w, dialect, !strcmp(mode, "stream"), bytes);
     }
     if (!strcmp(mode, "stream")) {
-        try_cuts(p, &w, dialect, bytes, cut_all);
+        try_cuts(p, &w, dialect, bytes, apart);
     }
     llmux_jw_close(&w, '}');
     llmux_buf_adds(out, "\n");
@@ -544,7 +562,7 @@ static int job(apr_pool_t *p, char *line, apr_size_t cut_all)
 
 int main(int argc, char **argv)
 {
-    apr_size_t cut_all = argc > 1 ? (apr_size_t)atol(argv[1]) : CUT_ALL;
+    apr_size_t apart = argc > 1 ? (apr_size_t)atol(argv[1]) : CUTS_APART;
     apr_pool_t *pool, *p;
     char line[4096];
     int good = 1;
@@ -553,7 +571,7 @@ int main(int argc, char **argv)
     apr_pool_create(&pool, NULL);
     apr_pool_create(&p, pool);
     while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line, cut_all);
+        good = job(p, line, apart);
         apr_pool_clear(p);
     }
     if (!good) {

@@ -553,6 +553,19 @@ static const char *edit(const char *text, const llmux_target_t *target,
     return out->data;
 }
 
+/* What was scratch is something else now: an error must not be in it. */
+static void soil(void)
+{
+    apr_pool_t *p;
+    int i;
+
+    apr_pool_create(&p, pool);
+    for (i = 0; i < 8; i++) {
+        memset(apr_palloc(p, 8000), '#', 8000);
+    }
+    apr_pool_destroy(p);
+}
+
 static const char *write_as(const llmux_dialect_t *dialect, const char *text,
                             const llmux_target_t *target,
                             llmux_warnings_t *warnings,
@@ -563,10 +576,14 @@ static const char *write_as(const llmux_dialect_t *dialect, const char *text,
     llmux_chat_t *chat = llmux_chat_create(pool);
     llmux_buf_t *out = llmux_buf_create(pool, 1 << 20);
     llmux_buf_t *again = llmux_buf_create(pool, 1 << 20);
+    apr_pool_t *scratch;
 
     *err = llmux_dialect_openai.read(chat, json);
     if (!*err) {
-        *err = dialect->write(out, chat, target, warnings, pool);
+        apr_pool_create(&scratch, pool);
+        *err = dialect->write(out, chat, target, warnings, scratch);
+        apr_pool_destroy(scratch);
+        soil();
     }
     if (*err) {
         return NULL;
