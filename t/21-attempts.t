@@ -380,6 +380,16 @@ subtest 'a refused key: other accounts, and no word of it' => sub {
             unlike $res->body, qr/LEAK/, "$what: no secret";
         }
     }
+    # The framing breaks right behind it, in one and the same read.
+    my $event = 'data: ' . to_json($words{a}) . "\n\n";
+    $mock->rules({ path => '^/a/', do => { type => 'text/event-stream',
+        headers => { 'Transfer-Encoding' => 'chunked' }, framing => 'eof',
+        body => sprintf "%x\r\n%s\r\nzz\r\n", length $event, $event } });
+    my ($broken) = ask(chat('account-alone', $text, stream => true));
+    is $broken->status, 502, 'an error event before a broken connection: 502';
+    unlike $broken->body, qr/LEAK/, '... and no secret';
+    ($broken) = ask(chat('account', $text, stream => true));
+    is content($broken), $text, '... and another account answers';
     my @begun = ({ id => 'c', object => 'chat.completion.chunk', created => 1,
         model => 'm', choices => [{ index => 0, delta => { role => 'assistant',
         content => 'one' }, finish_reason => undef }] });

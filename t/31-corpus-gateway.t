@@ -223,8 +223,8 @@ sub finish
     my $reason = $want->{finish_reason} // '';
     my $finish = $finishes{$provider}{$reason} // "'$reason' is not listed";
 
-    return 'tool_calls' if $finish eq 'stop' && @{ $want->{tool_calls} || [] }
-        && $reason ne 'UNEXPECTED_TOOL_CALL';
+    # Calls that came are there to be made, whatever became of those after.
+    return 'tool_calls' if $finish eq 'stop' && @{ $want->{tool_calls} || [] };
     return $finish;
 }
 

@@ -105,6 +105,36 @@ sub flooded
 
 warm_up();
 
+# Four at a time, of every sort. Half a kilobyte lost by each request would
+# be seen; so early, that there is no room left by others for it to hide in.
+subtest '2,000 requests' => sub {
+    my @clients = map { client($httpd) } 1 .. 4;
+    my (@rss, @bad);
+    my @sorts = map { my $p = $_; map { [$p, @$_] }
+        (["$p/m", false, 200], ["$p/m", true, 200], ["$p/m+400", true, 400],
+         ['nobody', false, 404]) } @dialects;
+
+    for my $i (0 .. 499) {
+        my @now = map { $sorts[(4 * $i + $_ + $i) % @sorts] } 0 .. 3;
+        $clients[$_]->send_request(POST => $path,
+            body => chat($now[$_][1], "word $i", stream => $now[$_][2]))
+            for 0 .. 3;
+        for my $k (0 .. 3) {
+            my $res = $clients[$k]->read;
+            if ($res->error) {
+                # 100 requests are as many as httpd takes on one connection.
+                $clients[$k] = client($httpd);
+                $res = $clients[$k]->post($path, chat($now[$k][1], "word $i",
+                                                      stream => $now[$k][2]));
+            }
+            push @bad, $res->status if $res->status != $now[$k][3];
+        }
+        push @rss, resident() if ($i + 1) % 125 == 0;
+    }
+    is_deeply \@bad, [], 'all were answered as they should';
+    cmp_ok $rss[3] - $rss[1], '<', 512, "kB grown in the last 1,000: @rss";
+};
+
 # A stream has one read from the provider, the event it ends in, and what this
 # read has become for the client: 2 MB leave room for the threads' own pools.
 subtest 'a stream, however long' => sub {
@@ -147,14 +177,12 @@ subtest 'a whole answer, however large' => sub {
         (undef, $kept) = grown(sub {
             post($httpd, $path, chat("$p/m+flood=$n,$size", 'x')) for 1 .. 15;
         });
-        cmp_ok $kept, '<', 5000, "$p: kB kept by as many threads after 15";
+        cmp_ok $kept, '<', 3000, "$p: kB kept after 15 more";
     }
 };
 
-# The client's bytes, and what goes to the provider; between two dialects the
-# text is once more in the request's tree.
+# The client's bytes, and what goes to the provider.
 subtest 'a question, however large' => sub {
-    my %copies = (oai => 2, ant => 4, gem => 4);
     my $megabytes = 8;
     my $body = to_json(chat('MODEL', 'x' x ($megabytes << 20)));
 
@@ -163,41 +191,11 @@ subtest 'a question, however large' => sub {
         my ($peak, $kept) = grown(sub {
             is flooded(post($httpd, $path, $mine)), 10, "$p: it is answered";
         });
-        cmp_ok $peak, '<', $copies{$p} * $megabytes * 1024 + 3000,
-            "$p: kB at its highest, for $copies{$p} times $megabytes MB";
+        cmp_ok $peak, '<', 2 * $megabytes * 1024 + 3000,
+            "$p: kB at its highest, for 2 times $megabytes MB";
         (undef, $kept) = grown(sub { post($httpd, $path, $mine) for 1 .. 9 });
-        cmp_ok $kept, '<', 5000, "$p: kB kept after 10";
+        cmp_ok $kept, '<', 3000, "$p: kB kept after 9 more";
     }
-};
-
-# Four at a time, of every sort. Half a kilobyte lost by each request would
-# be seen.
-subtest '2,000 requests' => sub {
-    my @clients = map { client($httpd) } 1 .. 4;
-    my (@rss, @bad);
-    my @sorts = map { my $p = $_; map { [$p, @$_] }
-        (["$p/m", false, 200], ["$p/m", true, 200], ["$p/m+400", true, 400],
-         ['nobody', false, 404]) } @dialects;
-
-    for my $i (0 .. 499) {
-        my @now = map { $sorts[(4 * $i + $_ + $i) % @sorts] } 0 .. 3;
-        $clients[$_]->send_request(POST => $path,
-            body => chat($now[$_][1], "word $i", stream => $now[$_][2]))
-            for 0 .. 3;
-        for my $k (0 .. 3) {
-            my $res = $clients[$k]->read;
-            if ($res->error) {
-                # 100 requests are as many as httpd takes on one connection.
-                $clients[$k] = client($httpd);
-                $res = $clients[$k]->post($path, chat($now[$k][1], "word $i",
-                                                      stream => $now[$k][2]));
-            }
-            push @bad, $res->status if $res->status != $now[$k][3];
-        }
-        push @rss, resident() if ($i + 1) % 125 == 0;
-    }
-    is_deeply \@bad, [], 'all were answered as they should';
-    cmp_ok $rss[3] - $rss[1], '<', 512, "kB grown in the last 1,000: @rss";
 };
 
 subtest '20 graceful restarts' => sub {

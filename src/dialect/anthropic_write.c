@@ -112,7 +112,8 @@ static const llmux_error_t *refuse(const request_t *r)
     for (each = llmux_json_first(modalities); each;
          each = llmux_json_next(modalities, each)) {
         if (!llmux_json_is(each, "text")) {
-            return llmux_error(r->chat->pool, LLMUX_ERR_UNSUPPORTED, "modalities",
+            return llmux_error(r->chat->pool, LLMUX_ERR_UNSUPPORTED,
+                               "modalities",
                                "The model's API answers with text only. "
                                "Leave 'modalities' out.");
         }

@@ -1,8 +1,6 @@
 /* openai_write_messages.c - turns of blocks, as chat completions wants them:
  * each call answered by a tool message directly behind it. */
 
-#include <string.h>
-
 #include <apr_hash.h>
 #include <apr_strings.h>
 

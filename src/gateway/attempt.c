@@ -158,13 +158,9 @@ static void on_body(void *baton, const char *data, apr_size_t len)
     }
 }
 
-const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
+static attempt_t *make(llmux_exchange_t *x, const llmux_deployment_t *d)
 {
-    const llmux_deployment_t *d = x->pick.deployment;
     const llmux_usage_t nothing = LLMUX_USAGE_NONE;
-    llmux_receiver_t *to;
-    llmux_buf_t *body;
-    const llmux_error_t *err;
     apr_pool_t *pool;
     attempt_t *a;
 
@@ -179,20 +175,15 @@ const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
     a->usage = nothing;
     a->warnings = llmux_warnings_create(
         pool, x->settings->unsupported == LLMUX_UNSUPPORTED_REFUSE);
-    body = llmux_buf_create(pool, 2 * (apr_size_t)x->settings->max_body);
-    err = write_body(a, body);
-    if (err) {
-        err = keep_error(x, err);
-        apr_pool_destroy(pool);
-        return err;
-    }
-    if (!x->out) {
-        x->out = llmux_buf_create(x->pool, LLMUX_ANSWER_MAX);
-    }
-    to = apr_pcalloc(pool, sizeof(*to));
-    to->head = on_head;
-    to->body = on_body;
-    to->baton = a;
+    return a;
+}
+
+static void ask_provider(attempt_t *a, const llmux_buf_t *body)
+{
+    const llmux_deployment_t *d = a->deployment;
+    const llmux_receiver_t to = { on_head, on_body, a };
+    llmux_exchange_t *x = a->x;
+
     x->record.asked = llmux_now(x->env);
     x->record.attempts++;
     llmux_log(x->env, LLMUX_LOG_DEBUG, 31, 0,
@@ -200,7 +191,25 @@ const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
               x->record.attempts, x->pick.group->name, d->provider->name,
               d->model, body->len, a->same ? "" : ", translated");
     a->wire = llmux_transport_for(d->provider->base_url)->open(
-        pool, x->env, sign(a, body), to);
+        a->pool, x->env, sign(a, body), &to);
+}
+
+const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
+{
+    attempt_t *a = make(x, x->pick.deployment);
+    llmux_buf_t *body = llmux_buf_create(a->pool,
+                                         2 * (apr_size_t)x->settings->max_body);
+    const llmux_error_t *err = write_body(a, body);
+
+    if (err) {
+        err = keep_error(x, err);
+        apr_pool_destroy(a->pool);
+        return err;
+    }
+    if (!x->out) {
+        x->out = llmux_buf_create(x->pool, LLMUX_ANSWER_MAX);
+    }
+    ask_provider(a, body);
     *attempt = a;
     return NULL;
 }

@@ -37,8 +37,11 @@ static void start(llmux_sink_t *super, int status, const apr_table_t *headers)
 {
     sink_t *s = (sink_t *)super;
 
-    s->r->status = status;
-    s->r->status_line = NULL;
+    /* As an ErrorDocument it goes out with the error that it explains. */
+    if (status != HTTP_OK || !s->r->prev) {
+        s->r->status = status;
+        s->r->status_line = NULL;
+    }
     request_ctx(s->r)->answering = 1;
     apr_table_do(copy_header, s->r, headers, NULL);
 }
