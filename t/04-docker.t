@@ -52,7 +52,7 @@ sub make_knows
 {
     my ($target) = @_;
     my ($status) = run([$ENV{MAKE} || 'make', '-n', $target], dir => $tree,
-                       env => { MAKEFLAGS => undef });
+                       env => { map { $_ => undef } qw(MAKEFLAGS BUILD) });
     return $status eq '0';
 }
 

@@ -163,6 +163,10 @@ LLMuxUnsupported refuse
     SetHandler llmux
     LLMuxMaxBody 2M
 </Location>
+<Location "/web">
+    SetHandler llmux
+    LLMuxCORSOrigins https://app.example
+</Location>
 <VirtualHost 127.0.0.1:__PORT__>
     ServerName localhost
     AllowEncodedSlashes NoDecode
@@ -207,6 +211,25 @@ is from_json(get($httpd, "/v1/models/$_")->body)->{id}, 'org/model',
     "a name with a slash, as $_" for 'org/model', 'org%2Fmodel';
 is get($httpd, '/v1/models/only-here')->status, 404,
     'a model of another virtual host is none here';
+
+# ---- pages of other sites, where no key is needed
+
+sub from_page
+{
+    my ($where, $site, $origin) = @_;
+    return post($httpd, "$where$path", $big, headers => {
+        'Content-Type' => 'text/plain', Origin => $origin,
+        'Sec-Fetch-Site' => $site });
+}
+
+is from_page('', 'cross-site', 'https://evil.example')->status, 403,
+    'a page of another site cannot spend what a browser is allowed to';
+is from_page('', 'same-origin', 'http://localhost')->status, 200,
+    'a page of ours can';
+is from_page('/web', 'cross-site', 'https://app.example')->status, 200,
+    'and one that is named';
+is from_page('/web', 'cross-site', 'https://evil.example')->status, 403,
+    '... but no other';
 
 # ---- a graceful restart takes another configuration
 

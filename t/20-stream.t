@@ -426,12 +426,13 @@ subtest 'a heartbeat settles the status, not the deployment' => sub {
             next if $do->{cut} && $p eq 'gem';     # says no role
             push @cases, ["$p: $what", "$p-then-spare", "case-$p-" . @cases];
             push @rules, { body => "$cases[-1][2]\"", model => '^first$',
-                           do => $do };
+                           do => { %$do, close => 1 } };
         }
     }
-    $mock->rules(@rules);
     # On a connection that was used before, libcurl answers a reset by asking
-    # once more on a new one: that would be a third request.
+    # once more on a new one: that would be a third request. So none is used
+    # twice.
+    $mock->rules(@rules, { do => 'close' });
     $mock->drop_idle;
     my $before = $mock->requests;
     my @answers = together(map { [$_->[1], at => $quick, stop => [$_->[2]]] }

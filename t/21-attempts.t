@@ -531,6 +531,9 @@ subtest 'request ids' => sub {
         $taken ? is $echo, $id, "$what: echoed"
             : like $echo, qr/^[0-9a-f]{8}-[0-9a-f-]{27}$/, "$what: made";
         is $rq->{headers}{'x-request-id'}, $echo, "$what: sent upstream";
+        is $rq->{headers}{'x-llmux-exchange-id'},
+            $taken ? log_line($res)->{exchange_id} : undef,
+            "$what: beside ours";
         is log_line($res)->{request_id}, $echo, "$what: in the access log";
         is $res->header('x-upstream-request-id'), "req_mock$rq->{n}",
             "$what: the provider's has another name";

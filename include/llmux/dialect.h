@@ -390,6 +390,9 @@ typedef struct llmux_encode_t {
     int include_usage;          /* streamed: a usage chunk at the end */
     int show_thinking;          /* reasoning_content and reasoning_details */
     llmux_slice_t model;        /* overrides the provider's, if present */
+    const llmux_tool_t *tools;  /* the client's: who knows functions alone
+                                 * calls custom ones as such; NULL = as it
+                                 * comes */
     const char *id;             /* for the answer, if the provider has none */
     apr_int64_t created;        /* seconds, likewise */
 } llmux_encode_t;

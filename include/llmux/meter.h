@@ -36,6 +36,7 @@ typedef struct llmux_record_t {
     int status;                 /* what the client was told */
     int upstream_status;        /* of the last attempt; 0 = none came */
     int attempts;
+    int switched;               /* not all of them with one deployment */
     llmux_end_e end;
     apr_time_t began, asked, first, ended;  /* 0 = did not happen */
     apr_int64_t bytes_in, bytes_out;

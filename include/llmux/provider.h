@@ -91,7 +91,8 @@ llmux_target_t llmux_deployment_target(const llmux_deployment_t *d);
 typedef struct llmux_outgoing_t {
     int streamed;
     llmux_slice_t body;
-    const char *request_id;     /* ours, sent as x-request-id */
+    const char *request_id;     /* the client's or ours: X-Request-ID */
+    const char *exchange_id;    /* ours, said apart where they differ */
     const apr_table_t *client_headers;  /* filtered by the allow-list */
     int same_dialect;           /* vendor headers make sense to it */
 } llmux_outgoing_t;

@@ -119,8 +119,9 @@ typedef struct llmux_wire_t {
 
 struct llmux_transport_t {
     const char *name;
-    /* Starts an exchange; NULL only when memory is out. Failures show in the
-     * first step. The wire lives in `p`; a pool cleanup closes it. */
+    /* Starts an exchange; `to` is copied. NULL only when memory is out.
+     * Failures show in the first step. The wire lives in `p`; a pool cleanup
+     * closes it. */
     llmux_wire_t *(*open)(apr_pool_t *p, const llmux_env_t *env,
                           const llmux_request_t *rq,
                           const llmux_receiver_t *to);

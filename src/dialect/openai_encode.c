@@ -39,10 +39,13 @@ block_t *llmux_openai_block_open(encoder_t *e, choice_t *c,
                                  const llmux_event_t *ev)
 {
     block_t *b = e->unused;
+    llmux_buf_t *wrapping;
 
     if (b) {
         e->unused = b->next;
+        wrapping = b->wrapping;
         memset(b, 0, sizeof(*b));
+        b->wrapping = wrapping;
     }
     else {
         b = apr_pcalloc(e->pool, sizeof(*b));
@@ -138,6 +141,16 @@ static void set_head(encoder_t *e, const llmux_event_t *ev)
     e->head = llmux_buf_slice(b);
 }
 
+void llmux_openai_say(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
+{
+    if (e->how.streamed) {
+        llmux_openai_chunks(e, ev, out);
+    }
+    else {
+        llmux_openai_whole(e, ev, out);
+    }
+}
+
 static void event(llmux_encoder_t *base, const llmux_event_t *ev,
                   llmux_buf_t *out)
 {
@@ -157,11 +170,8 @@ static void event(llmux_encoder_t *base, const llmux_event_t *ev,
     if (ev->kind == LLMUX_EV_USAGE) {
         llmux_usage_merge(&e->usage, ev->usage);
     }
-    else if (e->how.streamed) {
-        llmux_openai_chunks(e, ev, out);
-    }
-    else {
-        llmux_openai_whole(e, ev, out);
+    else if (!llmux_openai_custom(e, ev, out)) {
+        llmux_openai_say(e, ev, out);
     }
 }
 

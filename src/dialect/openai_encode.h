@@ -3,7 +3,8 @@
  *
  * openai_encode.c takes the events in and knows choices and blocks;
  * openai_chunks.c says them as chunks, openai_whole.c as one document;
- * openai_pieces.c holds the JSON that both say alike.
+ * openai_pieces.c holds the JSON that both say alike, openai_custom.c gives
+ * custom tools' calls their form back.
  */
 
 #ifndef LLMUX_OPENAI_ENCODE_H
@@ -23,6 +24,9 @@ typedef struct llmux_openai_block_t {
     int index;              /* of a call among calls; streamed: of a thought
                              * among thoughts, -1 = not shown yet */
     int custom;
+    int wrapped;            /* custom, but called as a function: see
+                             * openai_custom.c */
+    llmux_buf_t *wrapping;  /* ... its arguments so far */
     int said;               /* arguments came */
     llmux_buf_t *id, *name, *text, *token;  /* whole only */
     llmux_maker_e maker;    /* of the token */
@@ -90,6 +94,15 @@ const char *llmux_openai_finish(const llmux_openai_choice_t *c,
 void llmux_openai_chunks(llmux_openai_encode_t *e, const llmux_event_t *ev,
                          llmux_buf_t *out);
 void llmux_openai_whole(llmux_openai_encode_t *e, const llmux_event_t *ev,
+                        llmux_buf_t *out);
+
+/** Either of the two, as the client wants it. */
+void llmux_openai_say(llmux_openai_encode_t *e, const llmux_event_t *ev,
+                      llmux_buf_t *out);
+
+/** The same, for an event of a call that may be one of a custom tool.
+ * @return 0 if it is none, and nothing was said */
+int llmux_openai_custom(llmux_openai_encode_t *e, const llmux_event_t *ev,
                         llmux_buf_t *out);
 
 /* ---- pieces ---------------------------------------------------------- */

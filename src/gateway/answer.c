@@ -21,6 +21,7 @@ llmux_encode_t answer_how(llmux_exchange_t *x)
     if (x->settings->response_model == LLMUX_MODEL_REQUESTED) {
         how.model = x->head.model;
     }
+    how.tools = x->chat ? x->chat->tools : NULL;
     how.id = x->answer_id;
     how.created = apr_time_sec(x->record.began);
     return how;

@@ -1,5 +1,7 @@
 /* ask.c - attempts, one after the other, until one has spoken. */
 
+#include <string.h>
+
 #include <apr_strings.h>
 
 #include "exchange.h"
@@ -56,6 +58,9 @@ static void note_pick(llmux_exchange_t *x)
     static const llmux_usage_t nothing = LLMUX_USAGE_NONE;
     const llmux_deployment_t *d = x->pick.deployment;
 
+    if (x->record.deployment && strcmp(x->record.deployment, d->id)) {
+        x->record.switched = 1;
+    }
     x->record.provider = d->provider->name;
     x->record.upstream_model = d->model;
     x->record.deployment = d->id;

@@ -78,6 +78,7 @@ static llmux_request_t *sign(attempt_t *a, const llmux_buf_t *body)
         .streamed = x->record.streamed,
         .body = llmux_buf_slice(body),
         .request_id = x->record.request_id,
+        .exchange_id = x->record.exchange_id,
         .client_headers = x->in->headers,
         .same_dialect = a->same,
     };

@@ -132,6 +132,9 @@ llmux_encode_t answer_how(llmux_exchange_t *x);
 /** The headers that every answer has; the request id, CORS. */
 void reply_headers(llmux_exchange_t *x);
 
+/** Does it come from a web page that may call us (LLMuxCORSOrigins)? */
+int reply_origin_allowed(const llmux_exchange_t *x);
+
 /** The headers of a successful chat. */
 void reply_attempt_headers(llmux_exchange_t *x, const attempt_t *a);
 

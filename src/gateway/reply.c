@@ -27,21 +27,28 @@ static int is_allowed_origin(const apr_array_header_t *origins,
     return 0;
 }
 
+int reply_origin_allowed(const llmux_exchange_t *x)
+{
+    const char *origin = apr_table_get(x->in->headers, "Origin");
+
+    return origin && is_allowed_origin(x->settings->cors_origins, origin);
+}
+
 /* Fetch standard, "CORS protocol". A page of another origin reads nothing
  * without these headers. */
 static void cors_headers(llmux_exchange_t *x)
 {
-    const char *origin = apr_table_get(x->in->headers, "Origin");
     const char *wanted = apr_table_get(x->in->headers,
                                        "Access-Control-Request-Headers");
 
     if (x->settings->cors_origins->nelts) {
         apr_table_setn(x->headers, "Vary", "Origin");
     }
-    if (!origin || !is_allowed_origin(x->settings->cors_origins, origin)) {
+    if (!reply_origin_allowed(x)) {
         return;
     }
-    apr_table_setn(x->headers, "Access-Control-Allow-Origin", origin);
+    apr_table_setn(x->headers, "Access-Control-Allow-Origin",
+                   apr_table_get(x->in->headers, "Origin"));
     apr_table_setn(x->headers, "Access-Control-Expose-Headers",
                    "X-Request-ID, X-LLMux-Warnings, X-Upstream-Request-ID, "
                    "Retry-After, X-Should-Retry");

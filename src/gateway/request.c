@@ -39,6 +39,23 @@ static llmux_slice_t shown_key(const llmux_exchange_t *x)
     return key.data ? key : x->in->query_key;
 }
 
+/* A page of another site makes a browser ask, with the cookies and passwords
+ * that it holds for us, and without a preflight where it sends plain text. No
+ * page knows a key, so whoever shows one is no such page. Fetch standard,
+ * "Sec-Fetch-Site". */
+static const llmux_error_t *check_site(llmux_exchange_t *x)
+{
+    const char *site = apr_table_get(x->in->headers, "Sec-Fetch-Site");
+
+    if (x->endpoint->page || is_preflight(x) || shown_key(x).data || !site
+        || strcasecmp(site, "cross-site") || reply_origin_allowed(x)) {
+        return NULL;
+    }
+    return llmux_error(x->pool, LLMUX_ERR_PERMISSION, NULL,
+                       "This page may not call the gateway. Its origin must "
+                       "be named in LLMuxCORSOrigins.");
+}
+
 go_e step_identify(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     const llmux_error_t *err;
@@ -48,6 +65,9 @@ go_e step_identify(llmux_exchange_t *x, llmux_wait_t *wait)
     if (!err && needs_key(x)) {
         err = llmux_admit(x->pool, &x->service->guard, shown_key(x),
                           &x->who);
+    }
+    if (!err) {
+        err = check_site(x);
     }
     return fail(x, err);
 }

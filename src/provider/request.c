@@ -208,6 +208,9 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
                                              : "application/json");
     add(rq->headers, "User-Agent", "mod_llmux");
     add(rq->headers, "X-Request-ID", out->request_id);
+    if (strcmp(out->request_id, out->exchange_id)) {
+        add(rq->headers, "X-LLMux-Exchange-ID", out->exchange_id);
+    }
     if (pr->kind->address == LLMUX_ADDRESS_ANTHROPIC) {
         add(rq->headers, "anthropic-version",
             pr->version ? pr->version : ANTHROPIC_VERSION);

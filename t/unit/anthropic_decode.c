@@ -467,5 +467,6 @@ int main(void)
     test_limits(p);
     test_errors(p);
     test_error_write(p);
+    apr_pool_destroy(p);
     return tap_done();
 }

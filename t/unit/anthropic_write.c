@@ -868,5 +868,6 @@ int main(void)
     test_target(p);
     test_full(p);
     test_models();
+    apr_pool_destroy(p);
     return tap_done();
 }

@@ -1039,6 +1039,34 @@ static void test_usage_unasked(void)
           "'content':'a'~'finish_reason':'stop'~[DONE]", "usage");
 }
 
+/* 5.1: a custom tool goes to Anthropic and Gemini as a function; its call
+ * comes back to the client as one of a custom tool. */
+static void test_custom(void)
+{
+    const llmux_tool_t other = { .name = llmux_slice("f") };
+    const llmux_tool_t sql = { .next = (llmux_tool_t *)&other,
+                               .name = llmux_slice("sql"), .custom = 1 };
+    const llmux_encode_t how = { .streamed = 1, .id = "ours", .tools = &sql };
+    const llmux_encode_t whole = { .id = "ours", .tools = &sql };
+
+    check("5.1 the call of a custom tool has its free text, streamed",
+          answer("anthropic", &how, events(pool,
+                     START USE("0", "a", "sql", "{\\'input\\':\\'x\\\\n\\'}")
+                     USE("1", "b", "f", "{\\'input\\':1}") STOP("tool_use")),
+                 9),
+          "'id':'a','type':'custom','custom':{'name':'sql','input':''}~"
+          "'custom':{'input':'x\\n'}~'id':'b','type':'function'~"
+          "'arguments':'{\\'input\\':1}'", "'index':0,'function'");
+    check("5.1 ... and whole",
+          answer("gemini", &whole, quotes(pool,
+                     "{'candidates':[{'content':{'parts':[{'functionCall':"
+                     "{'name':'sql','args':{'input':'x'}}},{'functionCall':"
+                     "{'name':'sql','args':{'no':1}}}]},'finishReason':'STOP'"
+                     "}]}"), 9),
+          "'type':'custom','custom':{'name':'sql','input':'x'}}~"
+          "'input':'{\\'no\\':1}'", "function'");
+}
+
 /* ---- two turns ------------------------------------------------------- */
 
 static void join(json_object *to, json_object *delta);
@@ -1380,6 +1408,7 @@ int main(void)
     EACH(answers, test_answer)
     test_framing();
     test_usage_unasked();
+    test_custom();
     EACH(turns, test_turns)
     EACH(refusals, test_refusal)
     test_cut();
