@@ -529,13 +529,17 @@ static void write_joined(llmux_openai_out_t *o, const char *name,
     llmux_buf_adds(o->jw.out, "\"");
 }
 
-/* Hints to the model: they are left out where nobody reads them. */
+/* They are left out where nobody reads them. */
 static void write_thoughts(llmux_openai_out_t *o, const llmux_message_t *m)
 {
     const unsigned kinds = BIT(LLMUX_BLOCK_THINK);
     const llmux_block_t *b = of_kinds(m->blocks, kinds);
 
-    if (!b || !llmux_openai_can(o, LLMUX_CAN_REASONING)) {
+    if (!b) {
+        return;
+    }
+    if (!llmux_openai_can(o, LLMUX_CAN_REASONING)) {
+        llmux_warn(o->warnings, LLMUX_WARN_DROP, "reasoning_content");
         return;
     }
     write_joined(o, "reasoning_content", m, LLMUX_BLOCK_THINK);

@@ -24,7 +24,7 @@
 static apr_pool_t *pool;
 
 /* What api.openai.com can, and what the simplest server can. */
-#define ALL 0xffu
+#define ALL 0x1ffu
 #define OLD 0
 
 /* ---- fragments ------------------------------------------------------- */
@@ -461,6 +461,14 @@ static const struct {
       "{'text':'Bo:'},{'inlineData'~{'text':'b'}]~"
       "{'role':'model','parts':[{'text':'a'}]}",
       "hm", "drop=name,reasoning_content; approx=cache_control" },
+    { "5.1 thoughts go to those who read them",
+      "openai", "deepseek-reasoner", LLMUX_CAN_REASONING,
+      M(USER "," SAID(",'reasoning_content':'hm'") "," USER) "}",
+      "'reasoning_content':'hm'", NULL, NULL },
+    { "5.1 ... and to nobody else",
+      "openai", "gpt-5", LLMUX_CAN_DEVELOPER,
+      M(USER "," SAID(",'reasoning_content':'hm'") "," USER) "}",
+      "'content':'a'", "hm", "drop=reasoning_content" },
     { "5.1 n is refused where it cannot be said",
       "anthropic", "claude-opus-5", ALL, HI ",'n':2}", NULL, NULL, "n" },
     { "5.1 ... and said where it can",

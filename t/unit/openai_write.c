@@ -177,7 +177,7 @@ static const struct {
       NULL, NULL },
     { "and for nobody else", NONE,
       MSG("{'role':'assistant','content':'a','reasoning_content':'hm'}"),
-      MSG("{'role':'assistant','content':'a'}"), NULL },
+      MSG("{'role':'assistant','content':'a'}"), "drop=reasoning_content" },
     { "thoughts with tokens", LLMUX_CAN_REASONING,
       MSG("{'role':'assistant','content':'a','reasoning_content':'to',"
           "'reasoning_details':["

@@ -177,6 +177,8 @@ static void *visit(void *data)
         on = play && play(c);
     }
     SSL_free(c->ssl);
+    /* At its own end OpenSSL comes too late for who counts what is left. */
+    OPENSSL_thread_stop();
     close(c->fd);
     free(v);
     return NULL;
