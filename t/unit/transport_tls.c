@@ -243,6 +243,9 @@ int main(void)
     test_bodies();
     test_tunnel();
     apr_pool_destroy(child);
+    upstream_empty(&server);
+    upstream_empty(&old);
+    upstream_empty(&proxy);
     unlink(ca_file);
     unlink(other);
     apr_pool_destroy(pool);

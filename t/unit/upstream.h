@@ -42,6 +42,7 @@ typedef struct upstream_t {
     const script_t *scripts;    /* ends with a NULL path */
     SSL_CTX *tls;               /* NULL = plain */
     int connections, requests;  /* seen so far; atomic */
+    int visitors;               /* still there; atomic */
     int resumed;                /* TLS sessions taken up again */
 } upstream_t;
 
@@ -177,9 +178,9 @@ static void *visit(void *data)
         on = play && play(c);
     }
     SSL_free(c->ssl);
-    /* At its own end OpenSSL comes too late for who counts what is left. */
     OPENSSL_thread_stop();
     close(c->fd);
+    __sync_sub_and_fetch(&v->server->visitors, 1);
     free(v);
     return NULL;
 }
@@ -197,6 +198,7 @@ static void *accept_all(void *data)
             return NULL;
         }
         __sync_add_and_fetch(&s->connections, 1);
+        __sync_add_and_fetch(&s->visitors, 1);
         v = calloc(1, sizeof(*v));
         v->server = s;
         v->c.fd = fd;
@@ -237,6 +239,18 @@ static void upstream_start(upstream_t *s, const script_t *scripts,
     s->port = listen_somewhere(&s->listener, 64);
     pthread_create(&thread, NULL, accept_all, s);
     pthread_detach(thread);
+}
+
+/** Waits until all who came have gone: OpenSSL cleans up when the program
+ * ends, and nobody may use it by then. */
+__attribute__((unused))
+static void upstream_empty(upstream_t *s)
+{
+    int i;
+
+    for (i = 0; i < 500 && __sync_add_and_fetch(&s->visitors, 0); i++) {
+        pause_ms(10);
+    }
 }
 
 /* ---- the client's side ------------------------------------------------ */
