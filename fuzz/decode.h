@@ -254,10 +254,12 @@ static void fuzz_log(void *host, llmux_log_e level, int number,
 {
 }
 
+/* The client's tool "g" is a custom one, whatever the provider took it for. */
 static listener_t *make_listener(apr_pool_t *p)
 {
+    static const llmux_tool_t tool = { .name = { "g", 1 }, .custom = 1 };
     llmux_encode_t how = { .include_usage = 1, .show_thinking = 1,
-                           .id = "id" };
+                           .tools = &tool, .id = "id" };
     listener_t *l = apr_pcalloc(p, sizeof(*l));
 
     l->notes = llmux_buf_create(p, NOTES_MAX);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SIZE 256
+#define FIRST_SIZE 2048             /* from the pool: most need no more */
 #define KEPT_SIZE  (64u << 10)      /* what a reset leaves allocated */
 #define SIZE_LIMIT (~(apr_size_t)0 / 4)
 
@@ -15,13 +15,18 @@
 typedef struct buf_t {
     llmux_buf_t pub;                /* first: the caller's pointer is ours */
     char *block;                    /* pub.cap bytes */
+    char *first;                    /* the pool's; all else is malloc's */
+    apr_pool_t *pool;
+    int guarded;                    /* the cleanup is registered */
 } buf_t;
 
 static apr_status_t free_block(void *data)
 {
     buf_t *b = data;
 
-    free(b->block);
+    if (b->block != b->first) {
+        free(b->block);
+    }
     b->block = b->pub.data = NULL;
     b->pub.len = b->pub.cap = 0;
     return APR_SUCCESS;
@@ -31,8 +36,8 @@ llmux_buf_t *llmux_buf_create(apr_pool_t *p, apr_size_t max)
 {
     buf_t *b = apr_pcalloc(p, sizeof(*b));
 
+    b->pool = p;
     b->pub.max = max < SIZE_LIMIT ? max : SIZE_LIMIT;
-    apr_pool_cleanup_register(p, b, free_block, apr_pool_cleanup_null);
     return &b->pub;
 }
 
@@ -44,23 +49,60 @@ static void move_to_front(buf_t *b)
     }
 }
 
-static int enlarge(buf_t *b, apr_size_t need)
+static void set_block(buf_t *b, char *block, apr_size_t cap)
 {
-    apr_size_t cap = b->pub.cap ? b->pub.cap * 2 : FIRST_SIZE;
+    b->block = b->pub.data = block;
+    b->pub.cap = cap;
+}
+
+static void take_first(buf_t *b)
+{
+    if (!b->first) {
+        b->first = apr_palloc(b->pool, FIRST_SIZE);
+    }
+    set_block(b, b->first, FIRST_SIZE);
+}
+
+/* Same as realloc, but that the first block stays where it is. */
+static char *bigger(buf_t *b, apr_size_t cap)
+{
     char *block;
 
+    if (b->block && b->block != b->first) {
+        return realloc(b->block, cap);
+    }
+    block = malloc(cap);
+    if (block && b->block) {
+        memcpy(block, b->block, b->pub.cap);
+    }
+    return block;
+}
+
+static int enlarge(buf_t *b, apr_size_t need)
+{
+    apr_size_t cap = b->pub.cap * 2;
+    char *block;
+
+    if (!b->block && need <= FIRST_SIZE) {
+        take_first(b);
+        return 1;
+    }
     if (cap < need) {
         cap = need;
     }
     if (cap > b->pub.max + 1) {
         cap = b->pub.max + 1;
     }
-    block = realloc(b->block, cap);
+    if (!b->guarded) {
+        apr_pool_cleanup_register(b->pool, b, free_block,
+                                  apr_pool_cleanup_null);
+        b->guarded = 1;
+    }
+    block = bigger(b, cap);
     if (!block) {
         return 0;
     }
-    b->block = b->pub.data = block;
-    b->pub.cap = cap;
+    set_block(b, block, cap);
     return 1;
 }
 
@@ -120,7 +162,11 @@ void llmux_buf_add_slice(llmux_buf_t *b, llmux_slice_t s)
 /* Bytes of room behind the text, its NUL included. */
 static apr_size_t room(const buf_t *b)
 {
-    return b->pub.cap - (apr_size_t)(b->pub.data - b->block) - b->pub.len;
+    apr_size_t here = b->pub.cap - (apr_size_t)(b->pub.data - b->block)
+        - b->pub.len;
+    apr_size_t allowed = b->pub.max - b->pub.len + 1;
+
+    return here < allowed ? here : allowed;
 }
 
 void llmux_buf_addf(llmux_buf_t *pub, const char *fmt, ...)

@@ -140,18 +140,34 @@ const llmux_env_t *llmux_env_process(void)
 
 /* ---- ids ------------------------------------------------------------- */
 
+/* The lowest `digits` hex digits of `n`, in front of `end`. */
+static void put_hex(char *end, apr_uint64_t n, int digits)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    while (digits--) {
+        *--end = hex[n & 15];
+        n >>= 4;
+    }
+}
+
 void llmux_uuid(const llmux_env_t *env, char out[37])
 {
     apr_time_t now = llmux_now(env);
-    apr_uint64_t ms = (apr_uint64_t)(now > 0 ? now : 0) / 1000;
+    apr_uint64_t us = (apr_uint64_t)(now > 0 ? now : 0);
+    apr_uint64_t ms = us / 1000;
     /* RFC 9562, 6.2, method 3: rand_a is the millisecond's fraction, so that
      * ids of one process sort by time to the microsecond. */
-    unsigned fraction = (unsigned)((now > 0 ? now : 0) % 1000) * 4096 / 1000;
-    apr_uint32_t high = llmux_chance(env), low = llmux_chance(env);
+    apr_uint64_t fraction = us % 1000 * 4096 / 1000;
+    apr_uint64_t high = llmux_chance(env), low = llmux_chance(env);
 
-    snprintf(out, 37, "%08x-%04x-7%03x-%04x-%04x%08x",
-             (unsigned)(ms >> 16 & 0xffffffffu), (unsigned)(ms & 0xffff),
-             fraction, 0x8000u | (high >> 16 & 0x3fff), high & 0xffff, low);
+    memcpy(out, "00000000-0000-7000-8000-000000000000", 37);
+    put_hex(out + 8, ms >> 16, 8);
+    put_hex(out + 13, ms, 4);
+    put_hex(out + 18, fraction, 3);
+    put_hex(out + 23, 0x8000 | (high >> 16 & 0x3fff), 4);
+    put_hex(out + 28, high, 4);
+    put_hex(out + 36, low, 8);
 }
 
 /* A number below 62^5, all equally likely: five letters' worth. */

@@ -1,5 +1,6 @@
 /* json.c - validates a JSON text in one pass and indexes its values. */
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #define TEXT_OF(x) STRING_OF(x)
 
 enum {
-    NODES_FIRST = 32,       /* room made for the first value */
+    NODES_FIRST = 64,       /* room made for the first value */
     NODES_KEPT = 1 << 16    /* room kept from one text to the next */
 };
 
@@ -21,7 +22,10 @@ typedef struct frame_t {
 } frame_t;
 
 struct llmux_json_parser_t {
+    apr_pool_t *pool;
     llmux_json_t *nodes;
+    llmux_json_t *first;    /* the pool's; larger ones are malloc's */
+    int guarded;            /* the cleanup is registered */
     apr_uint32_t count, cap;
     const char *start, *end;    /* the text */
     int limit;              /* values nested deeper are not recorded */
@@ -40,6 +44,46 @@ static const char *fail(llmux_json_parser_t *ps, const char *at,
     return NULL;
 }
 
+static apr_status_t release(void *data)
+{
+    llmux_json_parser_t *ps = data;
+
+    if (ps->nodes != ps->first) {
+        free(ps->nodes);
+    }
+    ps->nodes = NULL;
+    ps->cap = 0;
+    return APR_SUCCESS;
+}
+
+/* Small texts are what the pool has room for, without malloc. */
+static llmux_json_t *first_nodes(llmux_json_parser_t *ps)
+{
+    if (!ps->first) {
+        ps->first = apr_palloc(ps->pool, NODES_FIRST * sizeof(*ps->first));
+    }
+    return ps->first;
+}
+
+static llmux_json_t *more_nodes(llmux_json_parser_t *ps, apr_uint32_t cap)
+{
+    llmux_json_t *nodes;
+
+    if (ps->nodes && ps->nodes != ps->first) {
+        return realloc(ps->nodes, cap * sizeof(*nodes));
+    }
+    if (ps->pool && !ps->guarded) {
+        apr_pool_cleanup_register(ps->pool, ps, release,
+                                  apr_pool_cleanup_null);
+        ps->guarded = 1;
+    }
+    nodes = malloc(cap * sizeof(*nodes));
+    if (nodes && ps->nodes) {
+        memcpy(nodes, ps->nodes, ps->count * sizeof(*nodes));
+    }
+    return nodes;
+}
+
 static int grow(llmux_json_parser_t *ps)
 {
     apr_uint32_t cap = ps->cap ? ps->cap * 2 : NODES_FIRST;
@@ -48,7 +92,7 @@ static int grow(llmux_json_parser_t *ps)
     if (cap > LLMUX_JSON_NODES_MAX) {
         return 0;
     }
-    nodes = realloc(ps->nodes, cap * sizeof(*nodes));
+    nodes = ps->pool && !ps->nodes ? first_nodes(ps) : more_nodes(ps, cap);
     if (!nodes) {
         return 0;
     }
@@ -356,21 +400,12 @@ static void locate(const llmux_json_parser_t *ps, llmux_json_error_t *err)
     err->column = (int)(ps->bad - line) + 1;
 }
 
-static apr_status_t release(void *data)
-{
-    llmux_json_parser_t *ps = data;
-
-    free(ps->nodes);
-    ps->nodes = NULL;
-    ps->cap = 0;
-    return APR_SUCCESS;
-}
-
 llmux_json_parser_t *llmux_json_parser_create(apr_pool_t *p)
 {
-    llmux_json_parser_t *ps = apr_pcalloc(p, sizeof(*ps));
+    llmux_json_parser_t *ps = apr_palloc(p, sizeof(*ps));
 
-    apr_pool_cleanup_register(p, ps, release, apr_pool_cleanup_null);
+    memset(ps, 0, offsetof(llmux_json_parser_t, open));
+    ps->pool = p;
     return ps;
 }
 

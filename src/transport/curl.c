@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <apr_cstr.h>
@@ -281,11 +282,27 @@ static long connect_ms(const llmux_upstream_t *up)
     return ms <= 0 || ms > 0x7fffffff ? 0x7fffffff : (long)ms;
 }
 
+/* libcurl takes a URL apart and puts it together again for each request,
+ * unless it gets it in parts. A provider's is mostly the one from before. */
+static void aim_url(llmux_handle_t *h, const char *url)
+{
+    if (h->url && !strcmp(h->url, url)) {
+        return;
+    }
+    free(h->url);
+    h->url = strdup(url);
+    h->parts = h->parts ? h->parts : curl_url();
+    curl_easy_setopt(h->easy, CURLOPT_URL, url);
+    curl_easy_setopt(h->easy, CURLOPT_CURLU,
+                     curl_url_set(h->parts, CURLUPART_URL, url, 0) == CURLUE_OK
+                         ? h->parts : NULL);
+}
+
 static void aim(wire_t *w, struct curl_slist *headers)
 {
     CURL *easy = w->h->easy;
 
-    curl_easy_setopt(easy, CURLOPT_URL, w->rq->url);
+    aim_url(w->h, w->rq->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     aim_body(easy, w->rq->body);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,

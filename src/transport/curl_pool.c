@@ -147,6 +147,8 @@ void llmux_handle_free(llmux_handle_t *h)
     }
     curl_easy_cleanup(h->easy);
     curl_multi_cleanup(h->multi);
+    curl_url_cleanup(h->parts);
+    free(h->url);
     free(h->key);
     free(h);
 }

@@ -18,6 +18,8 @@
 typedef struct llmux_handle_t {
     CURLM *multi;
     CURL *easy;
+    char *url;                  /* where it was aimed last, or NULL */
+    CURLU *parts;               /* the same, taken apart */
     const llmux_env_t *env;     /* of the exchange that has it now */
     apr_time_t timer;           /* libcurl wants to be called then; 0 = no */
     apr_time_t born;            /* when its connection was made */
