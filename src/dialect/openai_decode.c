@@ -197,7 +197,7 @@ static int all_finished(const decoder_t *d)
 {
     int i, n = 0;
 
-    for (i = 0; i < LLMUX_CANDIDATES_MAX; i++) {
+    for (i = 0; i < d->places; i++) {
         if (d->choices[i]) {
             n++;
             if (!d->choices[i]->finished && !d->is_whole) {
@@ -215,7 +215,7 @@ static int only_malformed(const decoder_t *d)
     const choice_t *c;
     int i;
 
-    for (i = 0; i < LLMUX_CANDIDATES_MAX; i++) {
+    for (i = 0; i < d->places; i++) {
         c = d->choices[i];
         if (c && (c->spoke || c->called || c->refused
                   || c->finish != LLMUX_FINISH_MALFORMED)) {
@@ -240,7 +240,7 @@ static void finish(llmux_decoder_t *base)
         bad(d, "The model made a tool call that is not valid.");
         return;
     }
-    for (i = 0; i < LLMUX_CANDIDATES_MAX; i++) {
+    for (i = 0; i < d->places; i++) {
         if (d->choices[i]) {
             emit_finish(d, d->choices[i]);
         }
@@ -275,6 +275,7 @@ static choice_t *find_choice(decoder_t *d, const llmux_json_t *choice, int n)
     if (!d->choices[i]) {
         d->choices[i] = apr_pcalloc(d->base.pool, sizeof(choice_t));
         d->choices[i]->index = (int)i;
+        d->places = i < d->places ? d->places : (int)i + 1;
     }
     return d->choices[i];
 }

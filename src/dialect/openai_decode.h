@@ -43,6 +43,7 @@ typedef struct llmux_openai_cand_t {
 typedef struct llmux_openai_decode_t {
     llmux_decoder_t base;
     llmux_openai_cand_t *choices[LLMUX_CANDIDATES_MAX];
+    int places;             /* of them in use, gaps included */
     int keys;                   /* blocks so far */
     int ncalls;                 /* calls so far, started or not */
     apr_size_t held;            /* bytes of arguments, ids and names kept */

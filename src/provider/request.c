@@ -262,11 +262,12 @@ static const down_t *find_down(const char *name)
 /* httpd answers 500 rather than send a name that is none. */
 static int is_tame(const llmux_header_t *h)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
-                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    const char *c = h->name;
 
-    return !h->name[strspn(h->name, letters)]
-        && strlen(h->value) <= LLMUX_HEADER_DOWN_MAX;
+    while (apr_isalnum(*c) || *c == '-' || *c == '_') {
+        c++;
+    }
+    return !*c && strlen(h->value) <= LLMUX_HEADER_DOWN_MAX;
 }
 
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
