@@ -14,6 +14,7 @@
 #include <apr_tables.h>
 #include <apr_time.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "llmux/limits.h"
 
@@ -148,13 +149,26 @@ llmux_json_e llmux_json_kind(const llmux_json_t *v);
 /** What an error message calls it: "a string", "an object", "nothing". */
 const char *llmux_json_kind_name(const llmux_json_t *v);
 
-/** Member by its name (the last of several); NULL if there is none, if it is
- * JSON null, or if `v` is no object. */
-const llmux_json_t *llmux_json_get(const llmux_json_t *v, const char *name);
+/** Member by its name of `len` bytes (the last of several), also when its
+ * value is JSON null; NULL if there is none, or if `v` is no object. */
+const llmux_json_t *llmux_json_member(const llmux_json_t *v, const char *name,
+                                      apr_size_t len);
 
-/** Same, but JSON null is an answer too. */
-const llmux_json_t *llmux_json_get_any(const llmux_json_t *v,
-                                       const char *name);
+/** Same by a C string. Inline, so that the length of a literal is known. */
+static inline const llmux_json_t *llmux_json_get_any(const llmux_json_t *v,
+                                                     const char *name)
+{
+    return llmux_json_member(v, name, strlen(name));
+}
+
+/** Same, but JSON null is no answer. */
+static inline const llmux_json_t *llmux_json_get(const llmux_json_t *v,
+                                                 const char *name)
+{
+    const llmux_json_t *found = llmux_json_member(v, name, strlen(name));
+
+    return found && found->kind != LLMUX_JSON_NULL ? found : NULL;
+}
 
 /** Element by number, NULL outside. */
 const llmux_json_t *llmux_json_at(const llmux_json_t *v, int index);

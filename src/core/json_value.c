@@ -230,26 +230,21 @@ static inline int is_named(const llmux_json_t *m, const char *name,
     return m->len == len + 2 && !memcmp(m->at + 1, name, len);
 }
 
-const llmux_json_t *llmux_json_get_any(const llmux_json_t *v,
-                                       const char *name)
+const llmux_json_t *llmux_json_member(const llmux_json_t *v, const char *name,
+                                      apr_size_t len)
 {
-    const llmux_json_t *m = is_object(v) ? llmux_json_first(v) : NULL;
-    const llmux_json_t *end = m ? v + v->skip : NULL, *found = NULL;
-    apr_size_t len = strlen(name);
+    const llmux_json_t *m, *end, *found = NULL;
 
-    for (; m < end; m += 1 + m[1].skip) {
+    if (!is_object(v)) {
+        return NULL;
+    }
+    end = v + v->skip;
+    for (m = v + 1; m < end; m += 1 + m[1].skip) {
         if (is_named(m, name, len)) {
             found = m + 1;
         }
     }
     return found;
-}
-
-const llmux_json_t *llmux_json_get(const llmux_json_t *v, const char *name)
-{
-    const llmux_json_t *found = llmux_json_get_any(v, name);
-
-    return llmux_json_kind(found) == LLMUX_JSON_NULL ? NULL : found;
 }
 
 const llmux_json_t *llmux_json_at(const llmux_json_t *v, int index)

@@ -285,9 +285,17 @@ static choice_t *find_choice(decoder_t *d, const llmux_json_t *choice, int n)
 static void message(decoder_t *d, choice_t *c, const llmux_json_t *m,
                     const llmux_json_t *choice)
 {
-    llmux_openai_decode_reasoning(d, c, m);
+    /* Most deltas are a piece of text and nothing else. */
+    int only_text = llmux_json_is(llmux_json_first(m), "content")
+        && !llmux_json_next_member(m, llmux_json_first(m));
+
+    if (!only_text) {
+        llmux_openai_decode_reasoning(d, c, m);
+    }
     llmux_openai_decode_content(d, c, m, choice);
-    llmux_openai_decode_calls(d, c, m);
+    if (!only_text) {
+        llmux_openai_decode_calls(d, c, m);
+    }
 }
 
 static void fail(decoder_t *d, const llmux_json_t *body)

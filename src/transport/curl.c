@@ -193,10 +193,19 @@ static int on_connected(void *baton, char *to, char *from, int to_port,
 
 /* ---- open ------------------------------------------------------------- */
 
+/* Does it have one of these characters? strpbrk() makes a table first. */
+static int has(const char *s, char a, char b, char c)
+{
+    while (*s && *s != a && *s != b && *s != c) {
+        s++;
+    }
+    return *s != '\0';
+}
+
 static int sayable(const llmux_header_t *h)
 {
-    return *h->name && !strpbrk(h->name, "\r\n:")
-           && !strpbrk(h->value, "\r\n");
+    return *h->name && !has(h->name, '\r', '\n', ':')
+           && !has(h->value, '\r', '\n', '\n');
 }
 
 static const llmux_header_t *find(const apr_array_header_t *headers,
