@@ -41,6 +41,7 @@ $(BUILD)/libllmux.a: $(CORE_OBJ)
 
 $(BUILD)/mod_llmux.so: $(HTTPD_OBJ) $(BUILD)/libllmux.a
 	$(CC) -shared -pthread $(SAN) -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -o $@ $(HTTPD_OBJ) $(BUILD)/libllmux.a $(LIBS) -Wl,--unresolved-symbols=ignore-all
+	@! nm -D --undefined-only $@ | grep ' llmux_'    # httpd has the rest
 
 $(BUILD)/obj/src/httpd/%.o: src/httpd/%.c
 	@mkdir -p $(@D)

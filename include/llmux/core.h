@@ -75,6 +75,9 @@ void llmux_buf_addf(llmux_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void llmux_buf_add_slice(llmux_buf_t *b, llmux_slice_t s);
 
+/** Makes room for `more` bytes at once, where the size is known before. */
+void llmux_buf_reserve(llmux_buf_t *b, apr_size_t more);
+
 /** Takes `n` bytes away at the front. */
 void llmux_buf_consume(llmux_buf_t *b, apr_size_t n);
 

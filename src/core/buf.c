@@ -145,6 +145,13 @@ void llmux_buf_add(llmux_buf_t *pub, const void *data, apr_size_t len)
     pub->data[pub->len] = '\0';
 }
 
+void llmux_buf_reserve(llmux_buf_t *b, apr_size_t more)
+{
+    if (!b->failed && more <= b->max - b->len) {
+        reserve((buf_t *)b, more);
+    }
+}
+
 void llmux_buf_adds(llmux_buf_t *b, const char *s)
 {
     if (s) {

@@ -19,6 +19,8 @@ static const char *const ours[] = { "provider", "parameters", "tags", "tag" };
 
 #define USAGE "\"include_usage\":true"
 
+#define EDITS_ROOM 512      /* what the edits mostly add at the most */
+
 /* ---- head ------------------------------------------------------------ */
 
 static const llmux_error_t *no_json(apr_pool_t *p,
@@ -508,6 +510,7 @@ void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
     gone_t gone = { { NULL } };
     int i;
 
+    llmux_buf_reserve(out, body.len + EDITS_ROOM);
     replace(edits, llmux_json_get(head->root, "model"), NULL);
     edit_stream(edits, &gone, head, target->can);
     edit_limit(edits, &gone, head->root, target);

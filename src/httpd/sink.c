@@ -14,10 +14,9 @@ typedef struct sink_t {
     apr_bucket_brigade *bb;
 } sink_t;
 
-static int copy_header(void *rv, const char *name, const char *value)
+/* Headers that httpd wants to know of; all others pass. */
+static int special_header(request_rec *r, const char *name, const char *value)
 {
-    request_rec *r = rv;
-
     if (!strcasecmp(name, "Content-Type")) {
         ap_set_content_type(r, value);
     }
@@ -28,6 +27,16 @@ static int copy_header(void *rv, const char *name, const char *value)
         apr_table_merge(r->headers_out, name, value);
     }
     else {
+        return 0;
+    }
+    return 1;
+}
+
+static int copy_header(void *rv, const char *name, const char *value)
+{
+    request_rec *r = rv;
+
+    if (!strchr("CcVv", *name) || !special_header(r, name, value)) {
         apr_table_setn(r->headers_out, name, value);
     }
     return 1;

@@ -204,8 +204,9 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     rq->body = out->body;
     rq->headers = apr_array_make(p, 12, sizeof(llmux_header_t));
     add(rq->headers, "Content-Type", "application/json");
-    add(rq->headers, "Accept", out->streamed ? "text/event-stream"
-                                             : "application/json");
+    if (out->streamed) {
+        add(rq->headers, "Accept", "text/event-stream");
+    }
     add(rq->headers, "User-Agent", "mod_llmux");
     add(rq->headers, "X-Request-ID", out->request_id);
     if (strcmp(out->request_id, out->exchange_id)) {
@@ -231,10 +232,10 @@ typedef struct down_t {
 } down_t;
 
 static const down_t down[] = {
+    { "x-ratelimit-",         NULL,              1, 1 },    /* the most */
     { "x-request-id",         LLMUX_UPSTREAM_ID, 0, 0 },
     { "request-id",           LLMUX_UPSTREAM_ID, 0, 0 },
     { "apim-request-id",      LLMUX_UPSTREAM_ID, 0, 0 },
-    { "x-ratelimit-",         NULL,              1, 1 },
     { "openai-processing-ms", NULL,              0, 1 },
     { "openai-version",       NULL,              0, 1 },
     { "retry-after-ms",       NULL,              0, 1 },

@@ -1,4 +1,4 @@
-# 43-upstream.t - the way to a provider: TLS with a certificate of one's own,
+# 44-upstream.t - the way to a provider: TLS with a certificate of one's own,
 # forward proxies by directive and by environment, Azure's two paths, headers.
 use FindBin;
 use lib "$FindBin::Bin/lib";
