@@ -180,6 +180,17 @@ typedef struct said_t {
     int number;             /* numeric code or status, 0 for none */
 } said_t;
 
+/* A NUL would end it early, or leave nothing of it. */
+static char *without_nul(char *s, apr_size_t len)
+{
+    char *nul;
+
+    while ((nul = memchr(s, '\0', len)) != NULL) {
+        *nul = ' ';
+    }
+    return s;
+}
+
 const char *llmux_message_cut(apr_pool_t *p, llmux_slice_t text)
 {
     if (text.data && text.len > LLMUX_MESSAGE_MAX) {
@@ -188,7 +199,8 @@ const char *llmux_message_cut(apr_pool_t *p, llmux_slice_t text)
             text.len--;
         }
     }
-    return llmux_slice_str(p, text);
+    return text.data ? without_nul(apr_pstrmemdup(p, text.data, text.len),
+                                   text.len) : "";
 }
 
 /* A string's characters, any other value as it stands; blank is absent. */
