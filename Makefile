@@ -37,7 +37,7 @@ all: $(BUILD)/mod_llmux.so                 ## build the module (the default)
 
 $(BUILD)/libllmux.a: $(CORE_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(AR) rcs $@ $^
 
 $(BUILD)/mod_llmux.so: $(HTTPD_OBJ) $(BUILD)/libllmux.a
 	$(CC) -shared -pthread $(SAN) -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -o $@ $(HTTPD_OBJ) $(BUILD)/libllmux.a $(LIBS) -Wl,--unresolved-symbols=ignore-all
