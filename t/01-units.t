@@ -4,6 +4,10 @@ use lib "$FindBin::Bin/lib";
 use LLMux::Test;
 use LLMux::Units;
 
+# Units that read recordings find them as the tests do.
+my ($corpus) = LLMux::Corpus->find;
+$ENV{LLMUX_CORPUS} = LLMux::Corpus::dir() if $corpus;
+
 # A first build takes its time.
 alarm patience(1200);
 
