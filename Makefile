@@ -11,7 +11,7 @@ export APXS BUILD CC SAN CFLAGS
 # t/00-layers.t reads this line.
 RANKS    := core:1 dialect:2 transport:2 state:2 provider:3 policy:3 meter:3 route:4 gateway:5 httpd:6
 
-PKGS     := libcurl json-c openssl
+PKGS     := libcurl json-c openssl zlib
 WARN     := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
             -Wpointer-arith -Wformat=2 -Wno-unused-parameter -Werror
 # Asked once, and not before something is compiled: `make deps` works on a
@@ -90,6 +90,7 @@ JOBS      ?= 4
 T         ?= $(wildcard t/*.t t/*/*.t)
 DEPS      ?= run build test
 TOOLS      = $(patsubst %.c,$(BUILD)/tools/%,$(notdir $(wildcard tools/*.c t/tools/*.c)))
+RACE_SECONDS ?= 8
 SANITIZE   = -fsanitize=address,undefined -fno-omit-frame-pointer
 # Parts of one build at the same time, unless -j was said already.
 PARALLEL   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -113,6 +114,15 @@ test:                                      ## run the tests (T=t/03-docs.t for o
 asan:                                      ## the same under AddressSanitizer and UBSan
 	@LLMUX_ASAN=1 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g' SAN='$(SANITIZE)' test
 
+# The units that have threads.
+RACES     ?= race resolve tls http transport transport_pool transport_tls
+race: export TSAN_OPTIONS = suppressions=$(CURDIR)/t/unit/race.supp exitcode=66 halt_on_error=1
+race:                                      ## look for data races: units under ThreadSanitizer (RACE_SECONDS=8)
+	@tools/deps.sh run build test
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/race CFLAGS='-O1 -g' SAN=-fsanitize=thread \
+	    $(RACES:%=$(BUILD)/race/unit/%)
+	@LLMUX_RACE_SECONDS=$(RACE_SECONDS) prove -e '' $(PROVE_FLAGS) $(RACES:%=$(BUILD)/race/unit/%)
+
 fuzz:                                      ## fuzz every target for FUZZ_SECONDS=60, say what the corpora cover
 	@tools/deps.sh run build fuzz
 	@tools/fuzz.sh $(FUZZ)
@@ -127,6 +137,14 @@ bench: all                                 ## compare with ProxyPass and nginx
 	@tools/deps.sh run build test bench
 	@bench/run
 
+SOAK_BUILD = $(BUILD)$(if $(LLMUX_ASAN),/asan)
+
+soak:                                      ## mixed traffic for SOAK_SECONDS=600; is anything lost? (LLMUX_ASAN=1 too)
+	@tools/deps.sh run build test
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(SOAK_BUILD) \
+	    $(if $(LLMUX_ASAN),CFLAGS='-O1 -g' SAN='$(SANITIZE)') all
+	@MAKEFLAGS= LLMUX_BUILD=$(SOAK_BUILD) bench/soak
+
 docs: $(BUILD)/tools/directives            ## write docs/directives.md anew from settings.def
 	$< > docs/directives.md
 
@@ -140,7 +158,7 @@ fresh:                                     ## prove the README on a bare Debian 
 	@tools/fresh.sh
 
 clean:                                     ## remove what was built; build/state and its master key stay
-	rm -rf $(addprefix $(BUILD)/,obj unit fuzz tools asan clang libfuzzer coverage planted found run fresh httpd-* \
+	rm -rf $(addprefix $(BUILD)/,obj unit fuzz tools asan race clang libfuzzer coverage planted found run fresh soak httpd-* \
 	    bench* libllmux.a mod_llmux.so)
 
-.PHONY: all units fuzzers help deps run test asan fuzz replay lint bench docs install uninstall fresh clean
+.PHONY: all units fuzzers help deps run test asan race fuzz replay lint bench soak docs install uninstall fresh clean

@@ -24,6 +24,18 @@ static void register_start(void)
                            APR_HOOK_MIDDLE);
 }
 
+/* A connection: its worker's time on it is ours to spend, before mod_ssl or
+ * mod_http2 look at the socket. */
+static void register_connection(void)
+{
+    ap_hook_pre_connection(llmux_pre_connection, NULL, NULL,
+                           APR_HOOK_MIDDLE);
+    ap_hook_process_connection(llmux_process_connection, NULL, NULL,
+                               APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_close_connection(llmux_pre_close_connection, NULL, NULL,
+                                 APR_HOOK_REALLY_FIRST);
+}
+
 /* A request: its key is hidden before any log sees it, it is marked so that
  * nobody looks for a file, and answered. Whoever moves requests elsewhere is
  * asked first: an operator's Redirect holds in our locations too. */
@@ -48,6 +60,7 @@ static void register_request(void)
 static void register_hooks(apr_pool_t *p)
 {
     register_start();
+    register_connection();
     register_request();
     APR_OPTIONAL_HOOK(ap, status_hook, llmux_status_page, NULL, NULL,
                       APR_HOOK_MIDDLE);

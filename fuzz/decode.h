@@ -2,7 +2,9 @@
  * decode.h - fuzzes a dialect's decoder. The first byte says whether the
  * answer is streamed and how it is cut, the others are the answer. Fed in
  * pieces it must give the same events as in one, in the order that dialect.h
- * promises, and both of OpenAI's encoders must make valid JSON of them.
+ * promises, and both of OpenAI's encoders must make valid JSON of them. If the
+ * decoder has a short way for ordinary payloads, the long one must bring the
+ * same.
  */
 
 #ifndef FUZZ_DECODE_H
@@ -299,6 +301,31 @@ static listener_t *hear(apr_pool_t *p, const llmux_dialect_t *dialect,
     return l;
 }
 
+/* The dialect without its short way. */
+static const llmux_dialect_t *with_peek;
+
+static llmux_decoder_t *parsing_decoder(apr_pool_t *p, const llmux_env_t *env,
+                                        llmux_emit_fn emit, void *baton)
+{
+    llmux_decoder_t *d = with_peek->decoder(p, env, emit, baton);
+
+    d->peek = NULL;
+    return d;
+}
+
+static void parse_all(apr_pool_t *p, const llmux_dialect_t *dialect,
+                      const uint8_t *data, size_t size,
+                      const listener_t *peeking)
+{
+    const llmux_dialect_t parsing = { .decoder = parsing_decoder };
+    listener_t *l;
+
+    with_peek = dialect;
+    l = hear(p, &parsing, data[0] & 1, data + 1, size - 1, size);
+    MUST(llmux_slice_equal(llmux_buf_slice(peeking->notes),
+                           llmux_buf_slice(l->notes)));
+}
+
 static int fuzz_decoder(const llmux_dialect_t *dialect, const uint8_t *data,
                         size_t size)
 {
@@ -320,6 +347,7 @@ static int fuzz_decoder(const llmux_dialect_t *dialect, const uint8_t *data,
                pieces[(data[0] >> 1) % 8]);
     MUST(llmux_slice_equal(llmux_buf_slice(one->notes),
                            llmux_buf_slice(cut->notes)));
+    parse_all(p, dialect, data, size, one);
     check_encoded(p, one);
     apr_pool_destroy(p);
     return 0;

@@ -1,5 +1,5 @@
-/* head.c - fuzzes the lines of a response's head. Names and values that come
- * out are clean; folding and layers of coding are always noticed.
+/* head.c - fuzzes the lines of a response's head. Names and values of one that
+ * is taken are clean; folding and layers of coding are always noticed.
  *
  * covers: src/transport/curl_head.c
  */
@@ -43,12 +43,12 @@ static void check_head(const llmux_head_t *h, int folded)
     MUST(layers >= 0 && layers <= 2 * h->r.headers->nelts);
     MUST(!folded || objection);
     MUST(layers < 2 || objection);
-    for (i = 0; i < h->r.headers->nelts; i++) {
+    for (i = 0; !objection && i < h->r.headers->nelts; i++) {
         header = &APR_ARRAY_IDX(h->r.headers, i, llmux_header_t);
         check_clean(header->name);
         check_clean(header->value);
         MUST(!strchr(header->name, ':'));
-        MUST(!says_coding(header) || objection);
+        MUST(!says_coding(header));
     }
 }
 

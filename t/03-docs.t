@@ -6,6 +6,8 @@ use lib "$FindBin::Bin/lib";
 use File::Spec;
 use LLMux::Test;
 
+my $dir = temp_dir('docs');
+my $own = certificate($dir);
 my $reference = slurp(tree() . '/conf/llmux.conf');
 my @rows = rows(slurp(tree() . '/include/llmux/settings.def'));
 my %env = reference_env($reference);
@@ -39,10 +41,27 @@ sub rows
     return @rows;
 }
 
+# A certificate with its key, and the key alone: the name of their files,
+# without .crt and .key.
+sub certificate
+{
+    my $file = "$_[0]/own";
+    my ($status, $out) = run([
+        qw(openssl req -x509 -nodes -days 1 -newkey ec),
+        qw(-pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=gateway),
+        '-keyout', "$file.key", '-out', "$file.crt"]);
+
+    die "openssl: $out\n" if $status ne '0';
+    spew("$file.crt", slurp("$file.crt") . slurp("$file.key"));
+    return $file;
+}
+
 # Something for each variable that a configuration names.
 sub reference_env
 {
     return (APACHE_LOG_DIR => File::Spec->tmpdir,
+            (map { $_ => "$own." . (/_KEY$/ ? 'key' : 'crt') }
+                $_[0] =~ /\$\{(\w+_CERTIFICATE\w*)\}/g),
             map { $_ => 'value-of-' . lc } $_[0] =~ /\benv:(\w+)/g);
 }
 
@@ -75,8 +94,11 @@ END
         'server' => '%s', 'anywhere' => "<Location \"/\">\n%s\n</Location>\n",
     );
 
-    # Nobody has that company's certificates.
-    $example =~ s{/\S+\.pem}{__TREE__/LICENSE};
+    # Nobody has that company's certificates, nor its keys.
+    $example =~ s{/\S+/private/\S+\.pem}{$own.key};
+    $example =~ s{/\S+\.pem}{$own.crt};
+    $example .= "\nLLMuxClientCertificate $own.crt"
+        if $row->{name} eq 'LLMuxClientKey';
     return sprintf $around{ $row->{where} } // "%s\n", $example;
 }
 
@@ -118,4 +140,5 @@ is(join(' ', grep { !/^APACHE/ && $head !~ /\b$_\b/ } sort keys %env), '',
     "Include __TREE__/conf/llmux-mpm.conf\n" . "LLMuxMasterKey off\n");
 is($code, 0, 'conf/llmux-mpm.conf loads') or diag($said);
 unlike($said, qr/warn|exceed|must be/i, 'and httpd has nothing to correct');
+drop_dir($dir);
 done_testing;

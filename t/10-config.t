@@ -13,6 +13,20 @@ my $good = <<'END';
 </Location>
 END
 
+# Certificates, their keys, and what is none.
+my $pem = temp_dir('pem');
+for my $name (qw(own other)) {
+    my ($status, $out) = run([
+        qw(openssl req -x509 -nodes -days 1 -newkey ec),
+        qw(-pkeyopt ec_paramgen_curve:prime256v1 -subj), "/CN=$name",
+        '-keyout', "$pem/$name.key", '-out', "$pem/$name.crt"]);
+    die "openssl: $out\n" if $status ne '0';
+}
+run([qw(openssl pkcs8 -topk8 -passout pass:word -in), "$pem/own.key",
+     '-out', "$pem/locked.key"]);
+spew("$pem/both.pem", slurp("$pem/own.crt") . slurp("$pem/own.key"));
+spew("$pem/words.pem", "These are words.\n");
+
 # ---- mistakes: what is written, and what the answer must say
 
 my @mistakes = (
@@ -46,6 +60,35 @@ my @mistakes = (
     ['ability without sign', provider('LLMuxAbility json-schema'),
         qr/\+ or -/],
     ['CA file', provider('LLMuxCAFile /nonexistent.pem'), qr/no such file/],
+    ['client certificate', provider('LLMuxClientCertificate /nonexistent.pem'),
+        qr/LLMuxClientCertificate '.*no such file/],
+    ['client certificate that is none',
+        provider("LLMuxClientCertificate $pem/words.pem"),
+        qr/LLMuxClientCertificate: no certificate in .*words/s],
+    ['client certificate without a key',
+        provider("LLMuxClientCertificate $pem/own.crt", 'LLMuxRetries 1'),
+        qr/no key in \S+own\.crt/s],
+    ['client key', provider("LLMuxClientCertificate $pem/own.crt",
+        'LLMuxClientKey /nonexistent.pem'), qr/LLMuxClientKey.*no such file/],
+    ['client key that is none',
+        provider("LLMuxClientKey $pem/words.pem",
+            "LLMuxClientCertificate $pem/own.crt"),
+        qr/LLMuxClientKey: no key in .*words/s],
+    ['client key of another certificate',
+        provider("LLMuxClientCertificate $pem/own.crt",
+            "LLMuxClientKey $pem/other.key"),
+        qr/other\.key is not that of the certificate in .*own/s],
+    ['client key with a passphrase',
+        provider("LLMuxClientCertificate $pem/own.crt",
+            "LLMuxClientKey $pem/locked.key"), qr/has a passphrase/],
+    ['client key alone', provider("LLMuxClientKey $pem/own.key"),
+        qr/no use without LLMuxClientCertificate/s],
+    ['client certificate outside', "LLMuxClientCertificate $pem/own.crt",
+        qr/<LLMuxProvider>/],
+    ['client key outside', "LLMuxClientKey $pem/own.key",
+        qr/<LLMuxProvider>/],
+    ['transport', provider('LLMuxTransport pigeon'),
+        qr/LLMuxTransport.*one of auto\|curl/],
     ['proxy', provider('LLMuxProxy proxy.example.com:3128'),
         qr/none, environment, or a URL/],
     ['version', provider('LLMuxAPIVersion "20 24"'), qr/2024-10-21/],
@@ -125,6 +168,27 @@ is $status, '0', 'a right configuration passes' or diag $out;
 ($status, $out) = conf_test($good . model("LLMuxDeployment demo x weight=3 "
     . "tags=a,b\nLLMuxFallback demo\nLLMuxStrategy weighted-shuffle"));
 is $status, '0', 'a model section passes' or diag $out;
+
+# The pair can be judged at the section's end only; its line is told.
+sub told_line
+{
+    my (undef, $out) = conf_test($good . provider(@_));
+    return $out =~ /line (\d+)/ ? $1 : "none: $out";
+}
+is told_line("LLMuxClientCertificate $pem/own.crt",
+        "LLMuxClientKey $pem/other.key", 'LLMuxRetries 1'),
+    told_line('LLMuxRetries 1', 'LLMuxClientKey /nonexistent.pem'),
+    'a key that does not fit is told with its own line';
+
+for my $case (["LLMuxClientCertificate $pem/own.crt",
+               "LLMuxClientKey $pem/own.key"],
+              ["LLMuxClientKey $pem/own.key",
+               "LLMuxClientCertificate $pem/own.crt"],
+              ["LLMuxClientCertificate $pem/both.pem"],
+              ['LLMuxTransport curl'], ['LLMuxTransport auto']) {
+    ($status, $out) = conf_test($good . provider(@$case));
+    is $status, '0', "@{[ map { /^(\w+)/ } @$case ]} passes" or diag $out;
+}
 
 # ---- an open door
 
@@ -259,6 +323,7 @@ like from_json($ready->body)->{reason}, qr/keys are missing/, '... and why';
 is get($httpd, '/health/live')->status, 200, 'but alive';
 
 done_clean($httpd, allow => [qr/LX0101/]);
+drop_dir($pem);
 done_testing;
 
 sub provider

@@ -130,7 +130,7 @@ sub answers_differ
         usage_differs($got->{usage}, $want->{usage}),
         $failed ? failure_differs($got->{error}, $want->{stream_error})
             : differ('error', $got->{error}, undef),
-        cuts_differ($case, $got));
+        cuts_differ($case, $got), parsing_differs($case, $got));
 }
 
 # One choice; a failed stream does not say how it ended.
@@ -295,6 +295,15 @@ sub cuts_differ
     return differ('cut', "other events when cut at $got->{differs}", undef);
 }
 
+# What is read at a glance is what parsing brings.
+sub parsing_differs
+{
+    my ($case, $got) = @_;
+
+    return if $dialects{ $case->{api} } ne 'openai';
+    return differ('events when parsed', $got->{parsed_alike}, 1);
+}
+
 sub errors_differ
 {
     my ($got, $want) = @_;
@@ -320,7 +329,7 @@ my %streams = map { $_->{file} => 1 } grep { mode($_) eq 'stream' } @cases;
 my $program = decoder();
 my @answers = $program ? decode($program, @cases) : ();
 my %excused = map { ("$_->{file} $_->{field}" => $_) } @exceptions;
-my $cuts = 0;
+my ($cuts, $payloads, $peeked) = (0, 0, 0);
 
 is scalar @answers, scalar @cases, 'every recording was decoded';
 for my $i (0 .. $#answers) {
@@ -331,15 +340,21 @@ for my $i (0 .. $#answers) {
 
     @wrong = grep { !delete $excused{"$case->{file} $_->[0]"} } @wrong;
     $cuts += $got->{cuts} // 0;
+    $payloads += $got->{payloads} // 0;
+    $peeked += $got->{peeked} // 0;
     ok(!@wrong, $case->{file})
         or diag(join "\n", map { "$_->[0]\n   got: $_->[1]\n  want: $_->[2]" }
                 @wrong);
 }
 
+ok($peeked >= $payloads * 0.8, 'most of what OpenAI and its like send is'
+    . ' read without an index');
 ok(@exceptions <= @cases / 100, 'exceptions are few');
 ok(!%excused, 'every exception is still needed')
     or diag(join "\n", map { "$_->{file}: $_->{field}" } values %excused);
 diag(sprintf '%d recordings decoded, %d of them streams, cut in %d places; '
+     . '%d of %d payloads read without an index; '
      . '%d exceptions, %d with more cached than the prompt', scalar @answers,
-     scalar(keys %streams), $cuts, scalar @exceptions, $overcounted);
+     scalar(keys %streams), $cuts, $peeked, $payloads, scalar @exceptions,
+     $overcounted);
 done_testing;

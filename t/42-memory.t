@@ -137,6 +137,8 @@ subtest '2,000 requests' => sub {
 
 # A stream has one read from the provider, the event it ends in, and what this
 # read has become for the client: 2 MB leave room for the threads' own pools.
+# A stream whose client is slow moves from one worker to the next, and leaves
+# touched pages in the stack of each.
 subtest 'a stream, however long' => sub {
     my @cases = (
         [1_000, 30_000, 'of 30 MB'],
@@ -153,7 +155,7 @@ subtest 'a stream, however long' => sub {
             ok $res->ok, "$p, $what: it ends well" or diag $res->error;
             is flooded($res), $n * $size, "$p, $what: nothing is lost";
             cmp_ok $peak, '<', 2000, "$p, $what: kB at its highest";
-            cmp_ok $kept, '<', 1000, "$p, $what: kB kept";
+            cmp_ok $kept, '<', 1500, "$p, $what: kB kept";
         }
     }
 };

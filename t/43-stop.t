@@ -164,6 +164,14 @@ subtest 'no memory at all' => sub {
     drop_dir($dir);
 };
 
+subtest 'few descriptors' => sub {
+    my $server = httpd(conf => conf(), files => 300);
+    like $server->log_text, qr/LX0108: each process may have 300 files open/,
+        'the log says so, and what to set';
+    answers($server, 'm', 'it serves all the same');
+    no_problems($server, qr/LX0108/);
+};
+
 subtest 'nothing may be written but logs' => sub {
     my $server = LLMux::Httpd->prepare(conf => conf());
     my $dir = $server->dir;

@@ -213,6 +213,43 @@ llmux_tri_e llmux_json_bool(const llmux_json_t *v);
 /** The value's bytes as they stand, quotes and all; absent for NULL. */
 llmux_slice_t llmux_json_raw(const llmux_json_t *v);
 
+/* ---- JSON: picking ---------------------------------------------------
+ *
+ * For texts that come by the thousand and of which a few members matter:
+ * validated as above in one pass, without an index and without memory.
+ */
+
+/* A member that is wanted, and what it may be. A table of them describes an
+ * object, quickest in the order they usually come in. */
+typedef struct llmux_json_pick_t {
+    const char *name;       /* with a quote behind it; NULL in the last row */
+    unsigned char len;      /* of that */
+    unsigned char slot;     /* where the value goes */
+    unsigned char kinds;    /* those it may be: 1 << llmux_json_e, or'ed */
+    /* What is wanted of the value if it is an object, or of the one object
+     * in it if it is an array; NULL: the inside is only validated. */
+    const struct llmux_json_pick_t *inside;
+} llmux_json_pick_t;
+
+/* Among the kinds: the array "[]". LLMUX_JSON_ARRAY stands for others. */
+#define LLMUX_JSON_PICK_EMPTY (1u << 7)
+
+/* The beginning of a row, and the last row. */
+#define LLMUX_JSON_PICK(name, slot) name "\"", sizeof(name), (slot)
+#define LLMUX_JSON_PICK_END { NULL, 0, 0, 0, NULL }
+
+/**
+ * Fills `slots` with the members of an object, each as a value without
+ * children; of kind NONE where there is none.
+ * @return 0 if it is not that simple and the text must be parsed to know
+ *         more: it is no JSON, no object, or longer than LLMUX_JSON_NODES_MAX;
+ *         or, where members are wanted, one is of another kind, one comes
+ *         twice, a name has escapes, or an array holds anything but one
+ *         object. The slots are then void.
+ */
+int llmux_json_pick(llmux_slice_t text, const llmux_json_pick_t *picks,
+                    llmux_json_t *slots, int count);
+
 /* ---- JSON: writing ---------------------------------------------------
  *
  * Appends to a buffer; commas come by themselves. The buffer's `failed`
@@ -399,7 +436,7 @@ int llmux_data_url(apr_pool_t *p, llmux_slice_t url, llmux_data_url_t *out);
 const char *llmux_media_sniff(llmux_slice_t base64);
 
 /** "5s", "100ms", "2m", "1h", bare numbers are seconds.
- * @return 0 unless it is one, positive, and at most a year */
+ * @return 0 unless it is one, at most a year */
 int llmux_duration_parse(const char *text, apr_interval_time_t *out);
 
 /** "32M", "64k", "1G", bare numbers are bytes. @return 0 unless it is one */

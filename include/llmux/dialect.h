@@ -313,7 +313,9 @@ typedef void (*llmux_emit_fn)(void *baton, const llmux_event_t *ev);
 
 /* What a dialect's decoder shares with the machinery in stream.c, which
  * does framing, limits and JSON. The dialect embeds it first. Exactly one
- * of payload() (streamed) and whole() is used on one decoder.
+ * of payload() (streamed) and whole() is used on one decoder; where there is
+ * peek(), it is asked first whether it can do without an index, and does the
+ * same then, event for event.
  *
  * Rules for dialects: emit START before anything else; a payload that says
  * nothing emits nothing; unknown members and types are skipped; a provider's
@@ -327,9 +329,14 @@ struct llmux_decoder_t {
     void (*sentinel)(llmux_decoder_t *d);       /* "[DONE]"; may be NULL */
     void (*whole)(llmux_decoder_t *d, const llmux_json_t *body);
     void (*finish)(llmux_decoder_t *d);
+    /* May be NULL. The text may be anything; the parser is for parts of it.
+     * @return 0: parse it; nothing was done */
+    int (*peek)(llmux_decoder_t *d, llmux_slice_t event_name,
+                llmux_slice_t text, int whole, llmux_json_parser_t *parser);
     /* filled in by llmux_decoder_init() */
     apr_pool_t *pool;       /* lives as long as the answer */
-    apr_pool_t *scratch;    /* cleared before each payload */
+    apr_pool_t *scratch;    /* cleared before each payload; in peek() it may
+                             * be NULL when the text has no escapes */
     const llmux_env_t *env;
     llmux_emit_fn emit;
     void *baton;

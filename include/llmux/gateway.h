@@ -42,6 +42,7 @@ typedef struct llmux_settings_t {
 
 enum { LLMUX_UNSUPPORTED_TELL, LLMUX_UNSUPPORTED_REFUSE };
 enum { LLMUX_MODEL_UPSTREAM, LLMUX_MODEL_REQUESTED };
+enum { LLMUX_PARK_OFF, LLMUX_PARK_AUTO, LLMUX_PARK_ALWAYS };
 enum { LLMUX_METRICS_OFF, LLMUX_METRICS_KEY, LLMUX_METRICS_OPEN };
 
 /* What a virtual host offers. Read-only after configuration. */
@@ -74,18 +75,28 @@ struct llmux_source_t {
                          llmux_wait_t *wait);
 };
 
-/* Where the answer goes. */
+/* Where the answer goes. Nothing here waits for a slow client: what he does
+ * not take is held back, and the caller brings no more until drain() says
+ * that there is room again. */
 typedef struct llmux_sink_t llmux_sink_t;
 struct llmux_sink_t {
-    /* Status and headers, which live as long as the request; nothing is sent
-     * yet. Called once. */
-    void (*start)(llmux_sink_t *s, int status, const apr_table_t *headers);
-    /* Bytes, which may be used again after the call, and a flush.
-     * @return not APR_SUCCESS: the client is gone */
+    /* The answer's headers; what the exchange puts there lives as long as the
+     * request. */
+    apr_table_t *headers;
+    /* The status; the headers are complete. Nothing is sent yet. Called
+     * once. */
+    void (*start)(llmux_sink_t *s, int status);
+    /* Bytes to be sent at once.
+     * @return APR_SUCCESS: they may be used again; APR_EAGAIN: they are taken,
+     * but not all are sent, and stay as they are until drain() has done it;
+     * else the client is gone */
     apr_status_t (*write)(llmux_sink_t *s, llmux_slice_t bytes);
     /* The last bytes (may be empty), which live as long as the request, and
-     * the end of the answer. */
+     * the end of the answer. The same results. */
     apr_status_t (*end)(llmux_sink_t *s, llmux_slice_t bytes);
+    /* After APR_EAGAIN: sends what can be sent. `wait` tells on entry what is
+     * ready, and on APR_EAGAIN what to wait for. */
+    apr_status_t (*drain)(llmux_sink_t *s, llmux_wait_t *wait);
 };
 
 /* A request as it came. Lives as long as the exchange. */
@@ -117,8 +128,9 @@ llmux_exchange_t *llmux_exchange_open(apr_pool_t *p, const llmux_env_t *env,
  * descriptors are ready; on WAIT it says what to wait for next. */
 llmux_drive_e llmux_exchange_drive(llmux_exchange_t *x, llmux_wait_t *wait);
 
-/** The client is gone: stops the provider and settles. Done after it. */
-void llmux_exchange_abandon(llmux_exchange_t *x);
+/** Nobody waits for the answer any more, LLMUX_END_CLIENT_GONE or _STOPPED:
+ * lets go of the provider and settles. Done after it. */
+void llmux_exchange_abandon(llmux_exchange_t *x, llmux_end_e why);
 
 /** For the log; complete once the exchange is done. */
 const llmux_record_t *llmux_exchange_record(const llmux_exchange_t *x);

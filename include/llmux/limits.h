@@ -15,6 +15,7 @@
 #define LLMUX_ERROR_BODY_MAX      (64u << 10)  /* provider's error body we read */
 #define LLMUX_MESSAGE_MAX         2048         /* provider's words we repeat */
 #define LLMUX_HEADERS_MAX         (64u << 10)  /* provider's response head */
+#define LLMUX_CHUNK_EXTRA_MAX     256          /* what follows a chunk's size in its line */
 #define LLMUX_HEADER_DOWN_MAX     1024         /* one of its values that a client may see */
 #define LLMUX_WARNINGS_MAX        1024         /* value of X-LLMux-Warnings */
 #define LLMUX_WARNING_FIELD_MAX   128          /* one field in it; longer ones are cut */
@@ -29,6 +30,14 @@
 #define LLMUX_MEMBERS_MAX         512          /* top-level members of one request */
 #define LLMUX_TOOLS_MAX           4096         /* tools of one request */
 #define LLMUX_TOOL_NAME_MAX       64           /* OpenAI's rule for function names */
+#define LLMUX_RESOLVE_KEEP        60           /* seconds: addresses count as new */
+#define LLMUX_RESOLVE_STALE       3600         /* seconds: ... are better than none */
+#define LLMUX_RESOLVE_FAILED      2            /* seconds: a failure is not asked again */
+#define LLMUX_RESOLVE_NAMES_MAX   1024         /* names remembered in a child */
+#define LLMUX_RESOLVE_THREADS_MAX 16           /* looking up at the same time */
+#define LLMUX_HOST_MAX            255          /* a host's name */
+#define LLMUX_TLS_PEERS_MAX       256          /* hosts whose TLS sessions are kept, per context */
+#define LLMUX_TLS_SESSIONS_MAX    4            /* sessions kept of one of them */
 #define LLMUX_INFLATE_RATIO_MAX   100          /* gzip bomb: out / in */
 #define LLMUX_ARGS_INDEX_MAX      10000        /* array index in a path of partial arguments */
 #define LLMUX_ARGS_PATH_MAX       1024         /* such a path */

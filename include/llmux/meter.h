@@ -14,7 +14,8 @@ typedef enum {
     LLMUX_END_NONE,             /* has not yet */
     LLMUX_END_OK,               /* answered to the end */
     LLMUX_END_ERROR,            /* answered with an error, status or event */
-    LLMUX_END_CLIENT_GONE
+    LLMUX_END_CLIENT_GONE,      /* the client left before its end */
+    LLMUX_END_STOPPED           /* the server was stopped before it */
 } llmux_end_e;
 
 /* One request, for the log. Strings live as long as the request. */

@@ -109,8 +109,11 @@ const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
 /* Under which name the provider's own request id reaches the client. */
 #define LLMUX_UPSTREAM_ID "X-Upstream-Request-ID"
 
+/** The provider's own id of this request, or NULL. */
+const char *llmux_provider_answer_id(const llmux_response_t *r);
+
 /** Puts those response headers that the client may see into `to`, which must
- * not outlive the response. */
+ * not outlive the response's memory. */
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
                                  int same_dialect);
 

@@ -6,7 +6,7 @@
  *     +--------+----------------+--------------------------------------+
  *     | header | child[512]     | row[0] row[1] ... row[capacity-1]    |
  *     +--------+----------------+--------------------------------------+
- *               pid, in flight    key, counters, histograms
+ *               pid, in flight,   key, counters, histograms
  *
  * Row 0 counts what no deployment served. A row belongs to one deployment in
  * one group for the server's life and is found again by its key. Rows are
@@ -103,5 +103,9 @@ void llmux_state_in_flight(llmux_state_t *s, int change);
 
 /** Requests in flight of all children that are alive. */
 apr_int64_t llmux_state_in_flight_all(llmux_state_t *s);
+
+/** One of them waits without a worker (+1), or does no longer (-1). */
+void llmux_state_parked(llmux_state_t *s, int change);
+apr_int64_t llmux_state_parked_all(llmux_state_t *s);
 
 #endif

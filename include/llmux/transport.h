@@ -39,6 +39,9 @@ void llmux_wait_until(llmux_wait_t *w, apr_time_t deadline);
 /* How a provider is reached. Built at configuration, read-only after. */
 typedef struct llmux_upstream_t {
     const char *ca_file;            /* NULL = the system's */
+    const char *cert_file;          /* ours, PEM with its chain; or NULL */
+    const char *key_file;           /* its key; NULL = in cert_file */
+    apr_int64_t use_curl;           /* LLMuxTransport curl */
     const char *proxy;              /* URL; NULL = environment; "" = none */
     const char *no_proxy;           /* list; NULL = environment */
     apr_interval_time_t connect;    /* until connected, TLS included */
@@ -133,11 +136,19 @@ struct llmux_transport_t {
     void (*close)(llmux_wire_t *w);
 };
 
+/* Our own HTTP/1.1 for the hot path, and libcurl for what needs its reach:
+ * forward proxies. Both answer to the same tests. */
+extern const llmux_transport_t llmux_transport_http;    /* http, https */
 extern const llmux_transport_t llmux_transport_curl;    /* http, https */
 extern const llmux_transport_t llmux_transport_demo;    /* demo: */
 
-/** Which one speaks this URL's scheme, or NULL. */
-const llmux_transport_t *llmux_transport_for(const char *url);
+/** Which one reaches this URL, or NULL for a scheme unknown. */
+const llmux_transport_t *llmux_transport_for(const char *url,
+                                             const llmux_upstream_t *up);
+
+/** Reads `cert_file` and `key_file`, as a connection would.
+ * @return NULL, or why they cannot be shown to a provider, in `p` */
+const char *llmux_tls_check_files(apr_pool_t *p, const llmux_upstream_t *up);
 
 /** Once per process, before threads (curl_global_init). */
 apr_status_t llmux_transport_process_init(void);
@@ -146,9 +157,9 @@ apr_status_t llmux_transport_process_init(void);
  * connections are closed with `pchild`. */
 apr_status_t llmux_transport_child_init(apr_pool_t *pchild);
 
-/* ---- resumption seen by the client of a connection pool --------------- */
+/* ---- to be looked at ------------------------------------------------- */
 
-/** Idle connections that this child keeps, for /metrics. */
+/** Idle connections that this child keeps. */
 int llmux_transport_idle_count(void);
 
 #endif

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SIZE 2048             /* from the pool: most need no more */
-#define KEPT_SIZE  (64u << 10)      /* what a reset leaves allocated */
+/* The first block comes from the pool, as large as it must be: a stream that
+ * is held for minutes keeps its buffers. */
+#define FIRST_STEP 64
+#define FIRST_MAX  2048
+#define KEPT_SIZE  (8u << 10)       /* what a reset leaves allocated */
 #define SIZE_LIMIT (~(apr_size_t)0 / 4)
 
 /* What `pub.data` points into. Consumed bytes stay in front of it until their
@@ -16,6 +19,7 @@ typedef struct buf_t {
     llmux_buf_t pub;                /* first: the caller's pointer is ours */
     char *block;                    /* pub.cap bytes */
     char *first;                    /* the pool's; all else is malloc's */
+    apr_size_t first_cap;
     apr_pool_t *pool;
     int guarded;                    /* the cleanup is registered */
 } buf_t;
@@ -55,12 +59,13 @@ static void set_block(buf_t *b, char *block, apr_size_t cap)
     b->pub.cap = cap;
 }
 
-static void take_first(buf_t *b)
+static void take_first(buf_t *b, apr_size_t need)
 {
     if (!b->first) {
-        b->first = apr_palloc(b->pool, FIRST_SIZE);
+        b->first_cap = APR_ALIGN(need, FIRST_STEP);
+        b->first = apr_palloc(b->pool, b->first_cap);
     }
-    set_block(b, b->first, FIRST_SIZE);
+    set_block(b, b->first, b->first_cap);
 }
 
 /* Same as realloc, but that the first block stays where it is. */
@@ -83,8 +88,8 @@ static int enlarge(buf_t *b, apr_size_t need)
     apr_size_t cap = b->pub.cap * 2;
     char *block;
 
-    if (!b->block && need <= FIRST_SIZE) {
-        take_first(b);
+    if (!b->block && need <= (b->first ? b->first_cap : FIRST_MAX)) {
+        take_first(b, need);
         return 1;
     }
     if (cap < need) {

@@ -11,7 +11,7 @@
 #define TEXT_OF(x) STRING_OF(x)
 
 enum {
-    NODES_FIRST = 64,       /* room made for the first value */
+    NODES_FIRST = 32,       /* room made for the first value */
     NODES_KEPT = 1 << 16    /* room kept from one text to the next */
 };
 
@@ -23,8 +23,7 @@ typedef struct frame_t {
 
 struct llmux_json_parser_t {
     apr_pool_t *pool;
-    llmux_json_t *nodes;
-    llmux_json_t *first;    /* the pool's; larger ones are malloc's */
+    llmux_json_t *nodes;    /* malloc's, freed with the pool */
     int guarded;            /* the cleanup is registered */
     apr_uint32_t count, cap;
     const char *start, *end;    /* the text */
@@ -33,7 +32,7 @@ struct llmux_json_parser_t {
     int more;               /* a value must follow */
     const char *bad;        /* where it fails */
     const char *reason;
-    frame_t open[LLMUX_JSON_DEPTH_MAX];
+    frame_t *open;          /* those; on the stack of whoever parses */
 };
 
 static const char *fail(llmux_json_parser_t *ps, const char *at,
@@ -48,40 +47,10 @@ static apr_status_t release(void *data)
 {
     llmux_json_parser_t *ps = data;
 
-    if (ps->nodes != ps->first) {
-        free(ps->nodes);
-    }
+    free(ps->nodes);
     ps->nodes = NULL;
     ps->cap = 0;
     return APR_SUCCESS;
-}
-
-/* Small texts are what the pool has room for, without malloc. */
-static llmux_json_t *first_nodes(llmux_json_parser_t *ps)
-{
-    if (!ps->first) {
-        ps->first = apr_palloc(ps->pool, NODES_FIRST * sizeof(*ps->first));
-    }
-    return ps->first;
-}
-
-static llmux_json_t *more_nodes(llmux_json_parser_t *ps, apr_uint32_t cap)
-{
-    llmux_json_t *nodes;
-
-    if (ps->nodes && ps->nodes != ps->first) {
-        return realloc(ps->nodes, cap * sizeof(*nodes));
-    }
-    if (ps->pool && !ps->guarded) {
-        apr_pool_cleanup_register(ps->pool, ps, release,
-                                  apr_pool_cleanup_null);
-        ps->guarded = 1;
-    }
-    nodes = malloc(cap * sizeof(*nodes));
-    if (nodes && ps->nodes) {
-        memcpy(nodes, ps->nodes, ps->count * sizeof(*nodes));
-    }
-    return nodes;
 }
 
 static int grow(llmux_json_parser_t *ps)
@@ -89,12 +58,17 @@ static int grow(llmux_json_parser_t *ps)
     apr_uint32_t cap = ps->cap ? ps->cap * 2 : NODES_FIRST;
     llmux_json_t *nodes;
 
-    if (cap > LLMUX_JSON_NODES_MAX) {
+    if (cap > LLMUX_JSON_NODES_MAX || !ps->pool) {
         return 0;
     }
-    nodes = ps->pool && !ps->nodes ? first_nodes(ps) : more_nodes(ps, cap);
+    nodes = realloc(ps->nodes, cap * sizeof(*nodes));
     if (!nodes) {
         return 0;
+    }
+    if (!ps->guarded) {
+        apr_pool_cleanup_register(ps->pool, ps, release,
+                                  apr_pool_cleanup_null);
+        ps->guarded = 1;
     }
     ps->nodes = nodes;
     ps->cap = cap;
@@ -362,7 +336,9 @@ static const char *read_after(llmux_json_parser_t *ps, const char *p)
 static int read_text(llmux_json_parser_t *ps, llmux_slice_t text)
 {
     const char *p = text.data ? text.data : "";
+    frame_t open[LLMUX_JSON_DEPTH_MAX];
 
+    ps->open = open;
     ps->start = p;
     ps->end = p + text.len;
     ps->count = 0;
@@ -381,6 +357,7 @@ static int read_text(llmux_json_parser_t *ps, llmux_slice_t text)
     if (p && p < ps->end) {
         p = fail(ps, p, "text after the value");
     }
+    ps->open = NULL;
     return p != NULL;
 }
 
@@ -402,9 +379,8 @@ static void locate(const llmux_json_parser_t *ps, llmux_json_error_t *err)
 
 llmux_json_parser_t *llmux_json_parser_create(apr_pool_t *p)
 {
-    llmux_json_parser_t *ps = apr_palloc(p, sizeof(*ps));
+    llmux_json_parser_t *ps = apr_pcalloc(p, sizeof(*ps));
 
-    memset(ps, 0, offsetof(llmux_json_parser_t, open));
     ps->pool = p;
     return ps;
 }

@@ -101,6 +101,9 @@ apr_int64_t llmux_json_int(const llmux_json_t *v, apr_int64_t other)
     if (llmux_json_kind(v) != LLMUX_JSON_NUMBER) {
         return other;
     }
+    if (v->len == 1) {
+        return *v->at - '0';
+    }
     d = split(v);
     if (!whole(d, &n) || n > (apr_uint64_t)APR_INT64_MAX + d.negative) {
         return other;

@@ -69,7 +69,7 @@ int llmux_duration_parse(const char *text, apr_interval_time_t *out)
 {
     apr_int64_t n = with_unit(text, duration_units, YEAR);
 
-    if (n <= 0) {
+    if (n < 0) {
         return 0;
     }
     *out = n;

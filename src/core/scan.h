@@ -61,16 +61,33 @@ static inline const char *llmux_scan_plain(const char *s, const char *end)
     return s;
 }
 
+#ifdef __SSE2__
+/* Which of the 16 bytes at `s` are CR or LF. */
+static inline __m128i llmux_scan_ends(const char *s)
+{
+    __m128i x = _mm_loadu_si128((const __m128i *)s);
+
+    return _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('\r')),
+                        _mm_cmpeq_epi8(x, _mm_set1_epi8('\n')));
+}
+#endif
+
 /** The first CR or LF from `s` on, or `end`. */
 static inline const char *llmux_scan_line(const char *s, const char *end)
 {
 #ifdef __SSE2__
-    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
+    /* Lines are long. */
+    for (; end - s >= 64; s += 64) {
+        __m128i a = _mm_or_si128(llmux_scan_ends(s), llmux_scan_ends(s + 16));
+        __m128i b = _mm_or_si128(llmux_scan_ends(s + 32),
+                                 llmux_scan_ends(s + 48));
 
+        if (_mm_movemask_epi8(_mm_or_si128(a, b))) {
+            break;
+        }
+    }
     for (; end - s >= 16; s += 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)s);
-        int mask = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(x, cr),
-                                                  _mm_cmpeq_epi8(x, lf)));
+        int mask = _mm_movemask_epi8(llmux_scan_ends(s));
 
         if (mask) {
             return s + __builtin_ctz((unsigned)mask);

@@ -15,16 +15,21 @@
 static const char *const kind_names[KINDS] = { "drop", "approx", "emulate" };
 
 struct llmux_warnings_t {
-    apr_pool_t *pool;                       /* ours, cleared with it */
+    apr_pool_t *parent;
+    apr_pool_t *pool;                       /* ours; NULL = none yet */
     int refuse;
     apr_hash_t *seen;
     apr_array_header_t *fields[KINDS];      /* const char * */
 };
 
+/* Most requests have none. */
 static void begin(llmux_warnings_t *w)
 {
     int i;
 
+    if (!w->pool) {
+        apr_pool_create(&w->pool, w->parent);
+    }
     w->seen = apr_hash_make(w->pool);
     for (i = 0; i < KINDS; i++) {
         w->fields[i] = apr_array_make(w->pool, 4, sizeof(const char *));
@@ -35,9 +40,8 @@ llmux_warnings_t *llmux_warnings_create(apr_pool_t *p, int refuse)
 {
     llmux_warnings_t *w = apr_pcalloc(p, sizeof(*w));
 
-    apr_pool_create(&w->pool, p);
+    w->parent = p;
     w->refuse = refuse;
-    begin(w);
     return w;
 }
 
@@ -63,8 +67,13 @@ void llmux_warn(llmux_warnings_t *w, llmux_warn_e kind, const char *field)
     char name[LLMUX_WARNING_FIELD_MAX + 1];
     const char *kept;
 
-    if (!w || !field || !*field || (unsigned)kind >= KINDS
-        || w->fields[kind]->nelts >= FIELDS_MAX) {
+    if (!w || !field || !*field || (unsigned)kind >= KINDS) {
+        return;
+    }
+    if (!w->seen) {
+        begin(w);
+    }
+    if (w->fields[kind]->nelts >= FIELDS_MAX) {
         return;
     }
     tame(name, field);
@@ -99,7 +108,7 @@ const char *llmux_warnings_header(apr_pool_t *p, const llmux_warnings_t *w)
     apr_size_t len = 0;
     int kind, i;
 
-    for (kind = 0; w && kind < KINDS; kind++) {
+    for (kind = 0; w && w->seen && kind < KINDS; kind++) {
         for (i = 0; i < w->fields[kind]->nelts; i++) {
             const char *f = APR_ARRAY_IDX(w->fields[kind], i, const char *);
 
@@ -146,6 +155,8 @@ const llmux_error_t *llmux_warnings_refusal(apr_pool_t *p,
 
 void llmux_warnings_clear(llmux_warnings_t *w)
 {
-    apr_pool_clear(w->pool);
-    begin(w);
+    if (w->seen) {
+        apr_pool_clear(w->pool);
+        begin(w);
+    }
 }

@@ -3,6 +3,7 @@
 
 #include "errors.h"
 #include "openai_decode.h"
+#include "openai_peek.h"
 
 typedef llmux_openai_decode_t decoder_t;
 typedef llmux_openai_cand_t choice_t;
@@ -132,19 +133,36 @@ static int is_failure(llmux_slice_t reason)
 
 /* vLLM tells in `stop_reason` which sequence it was; a token's number says
  * nothing to anybody, and others repeat the finish reason there. */
-static llmux_slice_t matched(decoder_t *d, const llmux_json_t *choice)
+static llmux_slice_t matched(decoder_t *d, const llmux_json_t *stop)
 {
     static const llmux_slice_t none = { NULL, 0 };
-    llmux_slice_t s = member(d, choice, "stop_reason");
+    llmux_slice_t s = str(d, stop);
 
     return empty(s) || finish_of(s) != LLMUX_FINISH_OTHER ? none : s;
 }
 
+/* One that changes with each chunk must not fill the memory. */
+static void keep_reason(decoder_t *d, choice_t *c, llmux_slice_t reason)
+{
+    if (!c->finished) {
+        llmux_openai_decode_keep_first(d, &c->reason, reason);
+    }
+    else if (!llmux_slice_equal(reason, c->reason)) {
+        if (!c->changed) {
+            c->changed = llmux_buf_create(d->base.pool, LLMUX_ANSWER_MAX);
+        }
+        llmux_buf_reset(c->changed);
+        llmux_buf_add_slice(c->changed, reason);
+        c->reason = llmux_buf_slice(c->changed);
+    }
+}
+
 /* Only noted, and said when all is over: there are servers that report a
  * finish with each chunk, or send more after it. The last one holds. */
-static void note_finish(decoder_t *d, choice_t *c, const llmux_json_t *choice)
+static void note_finish(decoder_t *d, choice_t *c, const llmux_json_t *finish,
+                        const llmux_json_t *stop)
 {
-    llmux_slice_t reason = member(d, choice, "finish_reason");
+    llmux_slice_t reason = str(d, finish);
 
     if (empty(reason) || llmux_slice_is(reason, "null")) {
         return;
@@ -154,12 +172,9 @@ static void note_finish(decoder_t *d, choice_t *c, const llmux_json_t *choice)
         return;
     }
     c->finish = finish_of(reason);
-    if (!c->finished || !llmux_slice_equal(reason, c->reason)) {
-        c->reason = llmux_openai_decode_keep(d, reason.len)
-            ? llmux_slice_dup(d->base.pool, reason) : c->reason;
-    }
+    keep_reason(d, c, reason);
     c->finished = 1;
-    llmux_openai_decode_keep_first(d, &c->stop, matched(d, choice));
+    llmux_openai_decode_keep_first(d, &c->stop, matched(d, stop));
 }
 
 static llmux_finish_e finish_kind(const choice_t *c)
@@ -250,28 +265,46 @@ static void finish(llmux_decoder_t *base)
 
 /* ---- payloads -------------------------------------------------------- */
 
-static void start(decoder_t *d, const llmux_json_t *body)
+static void start(decoder_t *d, const llmux_json_t *id,
+                  const llmux_json_t *model, const llmux_json_t *created,
+                  const llmux_json_t *tier, const llmux_json_t *fingerprint)
 {
     llmux_event_t ev = { .kind = LLMUX_EV_START };
 
-    if (!d->base.started) {
-        ev.id = filled(d, body, "id");
-        ev.name = filled(d, body, "model");
-        ev.created = llmux_json_int(llmux_json_get(body, "created"), 0);
-        ev.tier = filled(d, body, "service_tier");
-        ev.fingerprint = filled(d, body, "system_fingerprint");
-        llmux_decoder_emit(&d->base, &ev);
-    }
+    ev.id = filled(str(d, id));
+    ev.name = filled(str(d, model));
+    ev.created = llmux_json_int(created, 0);
+    ev.tier = filled(str(d, tier));
+    ev.fingerprint = filled(str(d, fingerprint));
+    llmux_decoder_emit(&d->base, &ev);
 }
 
-static choice_t *find_choice(decoder_t *d, const llmux_json_t *choice, int n)
+/* Nearly always there is one. */
+static void make_room(decoder_t *d, int places)
 {
-    apr_int64_t i = llmux_json_int(llmux_json_get(choice, "index"), n);
+    choice_t **more;
+    int room = places > 1 ? LLMUX_CANDIDATES_MAX : 1;
+
+    if (places <= d->room) {
+        return;
+    }
+    more = apr_pcalloc(d->base.pool, (apr_size_t)room * sizeof(*more));
+    if (d->places) {
+        memcpy(more, d->choices, (apr_size_t)d->places * sizeof(*more));
+    }
+    d->choices = more;
+    d->room = room;
+}
+
+static choice_t *find_choice(decoder_t *d, const llmux_json_t *index, int n)
+{
+    apr_int64_t i = llmux_json_int(index, n);
 
     if (i < 0 || i >= LLMUX_CANDIDATES_MAX) {
         bad(d, "The provider's answer has an impossible choice.");
         return NULL;
     }
+    make_room(d, (int)i + 1);
     if (!d->choices[i]) {
         d->choices[i] = apr_pcalloc(d->base.pool, sizeof(choice_t));
         d->choices[i]->index = (int)i;
@@ -322,7 +355,7 @@ static void choice(decoder_t *d, const llmux_json_t *v, int n)
 {
     const llmux_json_t *m = llmux_json_get(v, d->is_whole ? "message"
                                                           : "delta");
-    choice_t *c = find_choice(d, v, n);
+    choice_t *c = find_choice(d, llmux_json_get(v, "index"), n);
 
     if (!m) {
         m = llmux_json_get(v, d->is_whole ? "delta" : "message");
@@ -335,7 +368,8 @@ static void choice(decoder_t *d, const llmux_json_t *v, int n)
         return;
     }
     message(d, c, m, v);
-    note_finish(d, c, v);
+    note_finish(d, c, llmux_json_get(v, "finish_reason"),
+                llmux_json_get(v, "stop_reason"));
     usage(d, llmux_json_get(v, "usage"));       /* Moonshot */
 }
 
@@ -381,8 +415,12 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
     }
     list = llmux_json_kind(list) == LLMUX_JSON_ARRAY ? list : NULL;
     /* Azure sends its filters' results first, with no id and no choices. */
-    if (llmux_json_count(list) || llmux_json_get(body, "usage")) {
-        start(d, body);
+    if (!base->started
+        && (llmux_json_count(list) || llmux_json_get(body, "usage"))) {
+        start(d, llmux_json_get(body, "id"), llmux_json_get(body, "model"),
+              llmux_json_get(body, "created"),
+              llmux_json_get(body, "service_tier"),
+              llmux_json_get(body, "system_fingerprint"));
     }
     for (v = llmux_json_first(list); v; v = llmux_json_next(list, v)) {
         choice(d, v, n++);
@@ -400,6 +438,69 @@ static void whole(llmux_decoder_t *base, const llmux_json_t *body)
     payload(base, none, body);
 }
 
+/* ---- ordinary payloads ----------------------------------------------- */
+
+static void plain_call(decoder_t *d, choice_t *c, const llmux_json_t *v)
+{
+    const llmux_openai_fragment_t f = {
+        .index = llmux_json_int(&v[LLMUX_PEEK_CALL_INDEX], -1),
+        .id = &v[LLMUX_PEEK_CALL_ID],
+        .name = &v[LLMUX_PEEK_CALL_NAME],
+        .args = &v[LLMUX_PEEK_CALL_ARGUMENTS]
+    };
+
+    llmux_openai_decode_fragment(d, c, &f);
+}
+
+static void plain_choice(decoder_t *d, const llmux_json_t *v)
+{
+    choice_t *c = find_choice(d, &v[LLMUX_PEEK_INDEX], 0);
+    llmux_slice_t thought = str(d, &v[LLMUX_PEEK_REASONING_CONTENT]);
+
+    if (!c) {
+        return;
+    }
+    if (empty(thought)) {
+        thought = str(d, &v[LLMUX_PEEK_REASONING]);
+    }
+    llmux_openai_decode_said(d, c, thought, str(d, &v[LLMUX_PEEK_CONTENT]),
+                             str(d, &v[LLMUX_PEEK_REFUSAL]));
+    if (llmux_openai_peek_filled(&v[LLMUX_PEEK_CALLS])) {
+        plain_call(d, c, v);
+    }
+    note_finish(d, c, &v[LLMUX_PEEK_FINISH], &v[LLMUX_PEEK_STOP]);
+}
+
+/* Does for an ordinary payload what payload() does, in the same order. */
+static int peek(llmux_decoder_t *base, llmux_slice_t event_name,
+                llmux_slice_t text, int is_whole, llmux_json_parser_t *parser)
+{
+    decoder_t *d = (decoder_t *)base;
+    llmux_json_t v[LLMUX_PEEK_COUNT];
+    int has_choice, has_usage;
+
+    if ((event_name.data && llmux_slice_is(event_name, "error"))
+        || !llmux_openai_peek(text, v)) {
+        return 0;
+    }
+    d->is_whole = is_whole;
+    has_choice = llmux_openai_peek_filled(&v[LLMUX_PEEK_CHOICES]);
+    has_usage = v[LLMUX_PEEK_USAGE].kind == LLMUX_JSON_OBJECT;
+    if (!base->started && (has_choice || has_usage)) {
+        start(d, &v[LLMUX_PEEK_ID], &v[LLMUX_PEEK_MODEL],
+              &v[LLMUX_PEEK_CREATED], &v[LLMUX_PEEK_TIER],
+              &v[LLMUX_PEEK_FINGERPRINT]);
+    }
+    if (has_choice) {
+        plain_choice(d, v);
+    }
+    if (has_usage) {
+        usage(d, llmux_json_parse_again(
+            parser, llmux_json_raw(&v[LLMUX_PEEK_USAGE]), 0, NULL));
+    }
+    return 1;
+}
+
 llmux_decoder_t *llmux_openai_decoder(apr_pool_t *p, const llmux_env_t *env,
                                       llmux_emit_fn emit, void *baton)
 {
@@ -411,6 +512,7 @@ llmux_decoder_t *llmux_openai_decoder(apr_pool_t *p, const llmux_env_t *env,
     d->base.sentinel = finish;
     d->base.whole = whole;
     d->base.finish = finish;
+    d->base.peek = peek;
     d->usage = unknown;
     return &d->base;
 }

@@ -38,12 +38,13 @@ typedef struct llmux_openai_cand_t {
     int finished;
     llmux_finish_e finish;
     llmux_slice_t reason, stop;
+    llmux_buf_t *changed;       /* the reason, when it is not the first */
 } llmux_openai_cand_t;
 
 typedef struct llmux_openai_decode_t {
     llmux_decoder_t base;
-    llmux_openai_cand_t *choices[LLMUX_CANDIDATES_MAX];
-    int places;             /* of them in use, gaps included */
+    llmux_openai_cand_t **choices;  /* by index, with gaps */
+    int room, places;           /* of them: made, in use */
     int keys;                   /* blocks so far */
     int ncalls;                 /* calls so far, started or not */
     apr_size_t held;            /* bytes of arguments, ids and names kept */
@@ -53,8 +54,7 @@ typedef struct llmux_openai_decode_t {
 
 /* ---- reading --------------------------------------------------------- */
 
-/** A string; a member that is one; the same, but "" is absent. They live as
- * long as the payload. */
+/** A string; a member that is one. They live as long as the payload. */
 static inline llmux_slice_t str(llmux_openai_decode_t *d,
                                 const llmux_json_t *v)
 {
@@ -67,11 +67,10 @@ static inline llmux_slice_t member(llmux_openai_decode_t *d,
     return str(d, llmux_json_get(v, name));
 }
 
-static inline llmux_slice_t filled(llmux_openai_decode_t *d,
-                                   const llmux_json_t *v, const char *name)
+/** Same, but "" is absent. */
+static inline llmux_slice_t filled(llmux_slice_t s)
 {
     static const llmux_slice_t none = { NULL, 0 };
-    llmux_slice_t s = member(d, v, name);
 
     return s.len ? s : none;
 }
@@ -129,6 +128,23 @@ void llmux_openai_decode_content(llmux_openai_decode_t *d,
 void llmux_openai_decode_calls(llmux_openai_decode_t *d,
                                llmux_openai_cand_t *c,
                                const llmux_json_t *message);
+
+/* A call, or a piece of one. Values may be NULL. */
+typedef struct llmux_openai_fragment_t {
+    apr_int64_t index;          /* as the server numbers it; -1 = not */
+    int custom;
+    const llmux_json_t *id, *name, *args, *extra;
+} llmux_openai_fragment_t;
+
+void llmux_openai_decode_fragment(llmux_openai_decode_t *d,
+                                  llmux_openai_cand_t *c,
+                                  const llmux_openai_fragment_t *f);
+
+/** Texts, where there is nothing else. */
+void llmux_openai_decode_said(llmux_openai_decode_t *d,
+                              llmux_openai_cand_t *c,
+                              llmux_slice_t reasoning, llmux_slice_t text,
+                              llmux_slice_t refusal);
 
 /** Ends all calls of the candidate. */
 void llmux_openai_decode_close_calls(llmux_openai_decode_t *d,

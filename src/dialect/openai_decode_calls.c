@@ -90,10 +90,9 @@ static void call_args(decoder_t *d, choice_t *c, call_t *call,
 
 /* Gemini's signature, as Google's own compatible endpoint spells it. */
 static void call_token(decoder_t *d, choice_t *c, call_t *call,
-                       const llmux_json_t *fragment)
+                       const llmux_json_t *extra)
 {
-    const llmux_json_t *google = llmux_json_get(
-        llmux_json_get(fragment, "extra_content"), "google");
+    const llmux_json_t *google = llmux_json_get(extra, "google");
     llmux_token_t token = { LLMUX_MAKER_GEMINI,
                             member(d, google, "thought_signature") };
 
@@ -115,29 +114,43 @@ static llmux_slice_t args_of(decoder_t *d, const llmux_json_t *v)
                                                    : str(d, v);
 }
 
-/* `f` is {"name","arguments"} or {"name","input"}; `fragment` holds it. */
-static void call_fragment(decoder_t *d, choice_t *c, apr_int64_t index,
-                          const llmux_json_t *fragment, const llmux_json_t *f,
-                          int custom)
+void llmux_openai_decode_fragment(decoder_t *d, choice_t *c,
+                                  const llmux_openai_fragment_t *f)
 {
-    llmux_slice_t id = member(d, fragment, "id"), name = member(d, f, "name");
-    call_t *call = find_call(c, index, id, name);
+    llmux_slice_t id = str(d, f->id), name = str(d, f->name);
+    call_t *call = find_call(c, f->index, id, name);
 
     if (!call) {
-        call = add_call(d, c, index);
+        call = add_call(d, c, f->index);
     }
     if (!call) {
         return;
     }
-    call->custom |= custom;
+    call->custom |= f->custom;
     llmux_openai_decode_keep_first(d, &call->id, id);
     llmux_openai_decode_keep_first(d, &call->name, name);
-    call_token(d, c, call, fragment);
+    call_token(d, c, call, f->extra);
     if (!call->started && !empty(call->name)) {
         start_call(d, c, call);
     }
-    call_args(d, c, call, args_of(d, llmux_json_get(f, custom ? "input"
-                                                              : "arguments")));
+    call_args(d, c, call, args_of(d, f->args));
+}
+
+/* `f` is {"name","arguments"} or {"name","input"}; `v` holds it. */
+static void call_fragment(decoder_t *d, choice_t *c, apr_int64_t index,
+                          const llmux_json_t *v, const llmux_json_t *f,
+                          int custom)
+{
+    const llmux_openai_fragment_t fragment = {
+        .index = index,
+        .custom = custom,
+        .id = llmux_json_get(v, "id"),
+        .name = llmux_json_get(f, "name"),
+        .args = llmux_json_get(f, custom ? "input" : "arguments"),
+        .extra = llmux_json_get(v, "extra_content")
+    };
+
+    llmux_openai_decode_fragment(d, c, &fragment);
 }
 
 /* Snowflake sends an empty `custom` with each function's call. */

@@ -9,20 +9,24 @@ typedef llmux_openai_cand_t choice_t;
 
 /* ---- blocks ---------------------------------------------------------- */
 
-static void open_block(decoder_t *d, choice_t *c, llmux_block_e block)
+static void begin_block(decoder_t *d, choice_t *c, llmux_block_e block)
 {
     llmux_event_t ev = { .kind = LLMUX_EV_BLOCK_START, .cand = c->index,
                          .block = block };
 
-    if (c->open && c->block == block) {
-        return;
-    }
     llmux_openai_decode_close(d, c);
     c->open = 1;
     c->block = block;
     c->key = ev.key = d->keys++;
     c->detail = -1;
     llmux_openai_decode_start(d, &ev);
+}
+
+static inline void open_block(decoder_t *d, choice_t *c, llmux_block_e block)
+{
+    if (!c->open || c->block != block) {
+        begin_block(d, c, block);
+    }
 }
 
 static void block_text(decoder_t *d, choice_t *c, llmux_block_e block,
@@ -248,8 +252,8 @@ static void citation(decoder_t *d, choice_t *c, const llmux_json_t *v)
 
     u = u ? u : v;
     cite.url = member(d, u, "url");
-    cite.title = filled(d, u, "title");
-    cite.quote = filled(d, u, "content");
+    cite.title = filled(member(d, u, "title"));
+    cite.quote = filled(member(d, u, "content"));
     cite.start = llmux_json_int(llmux_json_get(u, "start_index"), -1);
     cite.end = llmux_json_int(llmux_json_get(u, "end_index"), -1);
     if (cite.start < 0 || cite.end <= cite.start) {
@@ -283,6 +287,15 @@ static void logprobs(decoder_t *d, choice_t *c, const llmux_json_t *choice)
         llmux_openai_decode_text(d, c, LLMUX_EV_LOGPROBS, 0,
                                  llmux_json_raw(list));
     }
+}
+
+void llmux_openai_decode_said(decoder_t *d, choice_t *c,
+                              llmux_slice_t reasoning, llmux_slice_t text,
+                              llmux_slice_t refusal)
+{
+    block_text(d, c, LLMUX_BLOCK_THINK, LLMUX_EV_THINK, reasoning);
+    block_text(d, c, LLMUX_BLOCK_TEXT, LLMUX_EV_TEXT, text);
+    refuse(d, c, refusal);
 }
 
 /* Log probabilities go with the text before them. */

@@ -19,7 +19,7 @@ static const char *const ours[] = { "provider", "parameters", "tags", "tag" };
 
 #define USAGE "\"include_usage\":true"
 
-#define EDITS_ROOM 512      /* what the edits mostly add at the most */
+#define EDITS_ROOM 256      /* what the edits mostly add at the most */
 
 /* ---- head ------------------------------------------------------------ */
 

@@ -11,11 +11,29 @@ typedef llmux_openai_block_t block_t;
 
 /* ---- choices and blocks ---------------------------------------------- */
 
+/* Nearly always there is one. */
+static void make_room(encoder_t *e, int places)
+{
+    choice_t **more;
+    int room = places > 1 ? LLMUX_CANDIDATES_MAX : 1;
+
+    if (places <= e->room) {
+        return;
+    }
+    more = apr_pcalloc(e->pool, (apr_size_t)room * sizeof(*more));
+    if (e->room) {
+        memcpy(more, e->choices, (apr_size_t)e->room * sizeof(*more));
+    }
+    e->choices = more;
+    e->room = room;
+}
+
 choice_t *llmux_openai_choice(encoder_t *e, int cand)
 {
     if (cand < 0 || cand >= LLMUX_CANDIDATES_MAX) {
         return NULL;
     }
+    make_room(e, cand + 1);
     if (!e->choices[cand]) {
         e->choices[cand] = apr_pcalloc(e->pool, sizeof(choice_t));
         e->choices[cand]->index = cand;

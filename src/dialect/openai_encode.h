@@ -54,7 +54,8 @@ typedef struct llmux_openai_encode_t {
     llmux_slice_t head;     /* of each document, up to its choices */
     const char *tail;       /* streamed: what ends each chunk */
     llmux_usage_t usage;
-    llmux_openai_choice_t *choices[LLMUX_CANDIDATES_MAX];
+    llmux_openai_choice_t **choices;    /* by index, with gaps */
+    int room;               /* of them */
     llmux_openai_block_t *open, *unused;
     llmux_openai_block_t *pending;  /* a call whose first fragment is in
                                      * `held` */

@@ -332,7 +332,7 @@ static void whole_end(encoder_t *e, llmux_buf_t *out)
     }
     llmux_buf_add_slice(out, e->head);
     w = llmux_jw(out);
-    for (i = 0; i < LLMUX_CANDIDATES_MAX; i++) {
+    for (i = 0; i < e->room; i++) {
         if (e->choices[i]) {
             write_choice(e, &w, e->choices[i]);
         }

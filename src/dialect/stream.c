@@ -11,7 +11,7 @@ void llmux_decoder_init(llmux_decoder_t *d, apr_pool_t *p,
                         void *baton)
 {
     d->pool = p;
-    apr_pool_create(&d->scratch, p);
+    d->scratch = NULL;      /* see renew_scratch() */
     d->env = env;
     d->emit = emit;
     d->baton = baton;
@@ -89,12 +89,23 @@ static void bad_upstream(llmux_stream_t *s, const char *message)
     llmux_decoder_fail(s->decoder, LLMUX_ERR_BAD_UPSTREAM, message);
 }
 
+/* For what lives as long as one payload. */
+static void renew_scratch(llmux_decoder_t *d)
+{
+    if (d->scratch) {
+        apr_pool_clear(d->scratch);
+    }
+    else {
+        apr_pool_create(&d->scratch, d->pool);
+    }
+}
+
 static const llmux_json_t *parse(llmux_stream_t *s, llmux_slice_t text)
 {
-    const llmux_json_t *v;
+    const llmux_json_t *v = llmux_json_parse_again(s->parser, text, 0, NULL);
 
-    apr_pool_clear(s->decoder->scratch);
-    v = llmux_json_parse_again(s->parser, text, 0, NULL);
+    renew_scratch(s->decoder);
+
     if (!v) {
         /* The last event of a stream that broke off is cut short. */
         bad_upstream(s, s->closing && s->shape == EVENTS
@@ -104,11 +115,32 @@ static const llmux_json_t *parse(llmux_stream_t *s, llmux_slice_t text)
     return v;
 }
 
+/* Can it be done without an index? Then it is done. Strings without escapes
+ * stand for themselves: most streams get along without a scratch pool, and
+ * one that is held for minutes should not keep 8 KB for it. */
+static int peek(llmux_stream_t *s, llmux_slice_t name, llmux_slice_t text,
+                int whole)
+{
+    llmux_decoder_t *d = s->decoder;
+
+    if (!d->peek) {
+        return 0;
+    }
+    if (d->scratch || memchr(text.data, '\\', text.len)) {
+        renew_scratch(d);
+    }
+    return d->peek(d, name, text, whole, s->parser);
+}
+
 /** @return 0 if it was no JSON */
 static int payload(llmux_stream_t *s, llmux_slice_t name, llmux_slice_t text)
 {
-    const llmux_json_t *v = parse(s, text);
+    const llmux_json_t *v;
 
+    if (peek(s, name, text, 0)) {
+        return 1;
+    }
+    v = parse(s, text);
     if (v) {
         s->decoder->payload(s->decoder, name, v);
     }
@@ -189,7 +221,7 @@ static int dispatch(llmux_stream_t *s, const llmux_sse_event_t *ev, int done)
 static int on_event(void *baton, const llmux_sse_event_t *ev)
 {
     llmux_stream_t *s = baton;
-    int done = llmux_slice_starts(ev->data, "[DONE]");
+    int done = ev->data.len >= 6 && !memcmp(ev->data.data, "[DONE]", 6);
 
     if (s->decoder->ended) {
         return 0;
@@ -285,8 +317,14 @@ void llmux_stream_feed(llmux_stream_t *s, const char *data, apr_size_t len)
  * or the whole answer, is understood too. */
 static void end_body(llmux_stream_t *s)
 {
-    const llmux_json_t *v = parse(s, llmux_buf_slice(s->body));
+    static const llmux_slice_t no_name = { NULL, 0 };
+    llmux_slice_t body = llmux_buf_slice(s->body);
+    const llmux_json_t *v;
 
+    if (peek(s, no_name, body, 1)) {
+        return;
+    }
+    v = parse(s, body);
     if (v) {
         s->decoder->whole(s->decoder, v);
     }
@@ -305,7 +343,7 @@ void llmux_stream_end(llmux_stream_t *s)
         check(s, llmux_sse_end(s->sse));
     }
     if (!s->decoder->ended) {
-        apr_pool_clear(s->decoder->scratch);
+        renew_scratch(s->decoder);
         s->decoder->finish(s->decoder);
     }
     bad_upstream(s, "The provider's answer was truncated.");

@@ -34,10 +34,23 @@ static int keep_alive(llmux_exchange_t *x, llmux_wait_t *wait)
     return 1;
 }
 
+/* A client who does not read holds up the provider, not our memory. */
+static go_e make_room(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    go_e go = x->clogged ? reply_drain(x, wait) : GO_ON;
+
+    x->gone = go == GO_FAIL;
+    return go;
+}
+
+/* What is still to be sent to the client is waited for first: the provider
+ * may have nothing more to say for minutes. */
 static go_e rest(llmux_exchange_t *x, llmux_wait_t *wait)
 {
-    x->gone = !keep_alive(x, wait);
-    return x->gone ? GO_FAIL : GO_WAIT;
+    if (!x->clogged) {
+        x->gone = !keep_alive(x, wait);
+    }
+    return x->gone || make_room(x, wait) == GO_FAIL ? GO_FAIL : GO_WAIT;
 }
 
 /* ---- the next attempt ------------------------------------------------ */
@@ -160,6 +173,10 @@ static go_e finish(llmux_exchange_t *x)
 {
     llmux_meter_attempt(x->service->state, x->attempt->deployment->series, 0,
                         LLMUX_ERR_INTERNAL);
+    x->content_sent = 1;
+    if (!x->headers_sent) {
+        reply_attempt_headers(x, x->attempt);
+    }
     attempt_close(x->attempt);
     reply_end(x);
     return GO_ON;
@@ -169,8 +186,11 @@ go_e step_ask(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     for (;;) {
         llmux_step_e step;
-        go_e go = begin(x, wait);
+        go_e go = make_room(x, wait);
 
+        if (go == GO_ON) {
+            go = begin(x, wait);
+        }
         if (go != GO_ON) {
             return go;
         }

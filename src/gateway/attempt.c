@@ -128,13 +128,10 @@ static void on_head(void *baton, const llmux_response_t *r)
 {
     attempt_t *a = baton;
     llmux_exchange_t *x = a->x;
-    const char *id;
+    const char *id = llmux_provider_answer_id(r);
 
     a->head = r;
     x->record.upstream_status = r->status;
-    a->down = apr_table_make(a->pool, 4);
-    llmux_provider_headers_down(a->down, r, a->same);
-    id = apr_table_get(a->down, LLMUX_UPSTREAM_ID);
     x->record.upstream_id = id ? apr_pstrndup(x->pool, id,
                                               LLMUX_REQUEST_ID_MAX) : NULL;
     if (r->status >= 200 && r->status < 300) {
@@ -191,7 +188,8 @@ static void ask_provider(attempt_t *a, const llmux_buf_t *body)
               "attempt %d: '%s' by %s as %s (%" APR_SIZE_T_FMT " bytes%s)",
               x->record.attempts, x->pick.group->name, d->provider->name,
               d->model, body->len, a->same ? "" : ", translated");
-    a->wire = llmux_transport_for(d->provider->base_url)->open(
+    a->wire = llmux_transport_for(d->provider->base_url,
+                                  &d->provider->upstream)->open(
         a->pool, x->env, sign(a, body), &to);
 }
 
@@ -208,7 +206,7 @@ const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
         return err;
     }
     if (!x->out) {
-        x->out = llmux_buf_create(x->pool, LLMUX_ANSWER_MAX);
+        x->out = reply_buf(x);
     }
     ask_provider(a, body);
     *attempt = a;

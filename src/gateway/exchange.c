@@ -55,7 +55,7 @@ static void name_it(llmux_exchange_t *x)
  * let go and the books are closed. */
 static apr_status_t net(void *data)
 {
-    llmux_exchange_abandon(data);
+    llmux_exchange_abandon(data, LLMUX_END_CLIENT_GONE);
     return APR_SUCCESS;
 }
 
@@ -76,11 +76,18 @@ llmux_exchange_t *llmux_exchange_open(apr_pool_t *p, const llmux_env_t *env,
     x->record.series = -1;
     x->record.began = in->began;
     x->last_write = in->began;
-    x->headers = apr_table_make(p, 8);
+    x->headers = in->sink->headers;
     name_it(x);
     llmux_state_in_flight(service->state, 1);
     apr_pool_pre_cleanup_register(p, x, net);
     return x;
+}
+
+/* The books are closed; what is left is between the client and his line. */
+static llmux_drive_e deliver(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    return x->clogged && reply_drain(x, wait) == GO_WAIT ? LLMUX_DRIVE_WAIT
+                                                         : LLMUX_DRIVE_DONE;
 }
 
 llmux_drive_e llmux_exchange_drive(llmux_exchange_t *x, llmux_wait_t *wait)
@@ -89,7 +96,7 @@ llmux_drive_e llmux_exchange_drive(llmux_exchange_t *x, llmux_wait_t *wait)
         go_e go = steps[x->step].run(x, wait);
 
         if (x->gone) {
-            llmux_exchange_abandon(x);
+            llmux_exchange_abandon(x, LLMUX_END_CLIENT_GONE);
             break;
         }
         if (go == GO_WAIT) {
@@ -101,7 +108,7 @@ llmux_drive_e llmux_exchange_drive(llmux_exchange_t *x, llmux_wait_t *wait)
         }
         x->step++;
     }
-    return LLMUX_DRIVE_DONE;
+    return deliver(x, wait);
 }
 
 /* Has the client all of it? Many hang up right behind the last event, while
@@ -112,8 +119,8 @@ static int is_answered(const llmux_exchange_t *x)
         && x->attempt->ended_at && !x->attempt->error && !x->out->len;
 }
 
-/* 499 is what proxies write for a client that left. */
-void llmux_exchange_abandon(llmux_exchange_t *x)
+/* 499 is what proxies write for a client that was not answered to the end. */
+void llmux_exchange_abandon(llmux_exchange_t *x, llmux_end_e why)
 {
     int answered = is_answered(x);
 
@@ -128,9 +135,10 @@ void llmux_exchange_abandon(llmux_exchange_t *x)
     }
     if (!x->settled) {
         x->record.status = 499;
-        settle(x, LLMUX_END_CLIENT_GONE);
+        settle(x, why);
     }
     x->step = STEPS;
+    x->clogged = 0;
 }
 
 llmux_error_t *keep_error(llmux_exchange_t *x, const llmux_error_t *err)

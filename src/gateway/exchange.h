@@ -46,13 +46,16 @@ struct llmux_exchange_t {
     attempt_t *attempt;             /* the one under way, or NULL */
 
     /* the answer */
-    apr_table_t *headers;
+    apr_table_t *headers;           /* the sink's */
     const char *answer_id;          /* where the provider gives none */
     llmux_buf_t *out;               /* not yet handed to the sink */
+    llmux_buf_t *sending;           /* the one that the sink has */
+    llmux_buf_t *spare;             /* two take turns */
     apr_time_t last_write;          /* what the heartbeat counts from */
     int headers_sent;               /* no other status any more */
     int content_sent;               /* no other deployment any more */
     int settled;
+    int clogged;                    /* the client takes no more for now */
     int gone;                       /* the client left */
 };
 
@@ -67,7 +70,7 @@ struct attempt_t {
     int relay;                      /* the provider's bytes pass as they are */
     llmux_wire_t *wire;
     const llmux_response_t *head;
-    apr_table_t *down;              /* of its headers, the client's */
+    int told;                       /* its headers are the client's now */
     llmux_stream_t *stream;         /* the body of a 2xx */
     llmux_encoder_t *encoder;       /* unless relayed */
     llmux_buf_t *refusal;           /* the body of anything else */
@@ -135,11 +138,20 @@ void reply_headers(llmux_exchange_t *x);
 /** Does it come from a web page that may call us (LLMuxCORSOrigins)? */
 int reply_origin_allowed(const llmux_exchange_t *x);
 
-/** The headers of a successful chat. */
-void reply_attempt_headers(llmux_exchange_t *x, const attempt_t *a);
+/** The headers of a successful chat; the provider's as long as its wire is
+ * open. */
+void reply_attempt_headers(llmux_exchange_t *x, attempt_t *a);
 
-/** Hands on what has been encoded, if it may be. @return 0: client gone */
+/** An empty buffer for the answer's bytes. */
+llmux_buf_t *reply_buf(llmux_exchange_t *x);
+
+/** Hands on what has been encoded, if it may be; may set x->clogged.
+ * @return 0: client gone */
 int reply_flush(llmux_exchange_t *x);
+
+/** While x->clogged: brings on what is held back.
+ * @return GO_FAIL: client gone */
+go_e reply_drain(llmux_exchange_t *x, llmux_wait_t *wait);
 
 /** A comment for a stream that is silent. @return 0: client gone */
 int reply_heartbeat(llmux_exchange_t *x);

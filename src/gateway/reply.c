@@ -42,7 +42,7 @@ static void cors_headers(llmux_exchange_t *x)
                                        "Access-Control-Request-Headers");
 
     if (x->settings->cors_origins->nelts) {
-        apr_table_setn(x->headers, "Vary", "Origin");
+        apr_table_mergen(x->headers, "Vary", "Origin");
     }
     if (!reply_origin_allowed(x)) {
         return;
@@ -69,12 +69,16 @@ void reply_headers(llmux_exchange_t *x)
 
 /* Before the first content another attempt may follow, and the provider's
  * headers die with this one. */
-void reply_attempt_headers(llmux_exchange_t *x, const attempt_t *a)
+void reply_attempt_headers(llmux_exchange_t *x, attempt_t *a)
 {
     const char *warnings = llmux_warnings_header(x->pool, a->warnings);
 
-    if (a->down && x->content_sent) {
-        apr_table_overlap(x->headers, a->down, APR_OVERLAP_TABLES_SET);
+    if (a->told) {
+        return;
+    }
+    a->told = x->content_sent;
+    if (a->head && x->content_sent) {
+        llmux_provider_headers_down(x->headers, a->head, a->same);
     }
     if (warnings) {
         apr_table_setn(x->headers, "X-LLMux-Warnings", warnings);
@@ -93,7 +97,7 @@ static void start(llmux_exchange_t *x, int status, const char *type,
     }
     x->record.status = status;
     x->headers_sent = 1;
-    x->in->sink->start(x->in->sink, status, x->headers);
+    x->in->sink->start(x->in->sink, status);
 }
 
 static void start_stream(llmux_exchange_t *x)
@@ -111,14 +115,46 @@ static void start_stream(llmux_exchange_t *x)
 
 /* ---- bytes ----------------------------------------------------------- */
 
+llmux_buf_t *reply_buf(llmux_exchange_t *x)
+{
+    llmux_buf_t *b = x->spare;
+
+    x->spare = NULL;
+    return b ? b : llmux_buf_create(x->pool, LLMUX_ANSWER_MAX);
+}
+
+/* The buffer is the sink's until it has sent all of it.
+ * @return 0: client gone */
 static int pass(llmux_exchange_t *x, llmux_buf_t *bytes)
 {
     apr_status_t rv = x->in->sink->write(x->in->sink, llmux_buf_slice(bytes));
 
     x->record.bytes_out += (apr_int64_t)bytes->len;
     x->last_write = llmux_now(x->env);
+    x->clogged = rv == APR_EAGAIN;
+    if (x->clogged) {
+        x->sending = bytes;
+        return 1;
+    }
     llmux_buf_reset(bytes);
     return rv == APR_SUCCESS;
+}
+
+go_e reply_drain(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    apr_status_t rv = x->in->sink->drain(x->in->sink, wait);
+
+    x->clogged = rv == APR_EAGAIN;
+    x->last_write = llmux_now(x->env);
+    if (x->clogged) {
+        return GO_WAIT;
+    }
+    if (x->sending) {
+        llmux_buf_reset(x->sending);
+        x->spare = x->sending;
+        x->sending = NULL;
+    }
+    return rv == APR_SUCCESS ? GO_ON : GO_FAIL;
 }
 
 static int may_flush(const llmux_exchange_t *x)
@@ -130,12 +166,18 @@ static int may_flush(const llmux_exchange_t *x)
 
 int reply_flush(llmux_exchange_t *x)
 {
+    int here;
+
     if (!may_flush(x)) {
         return 1;
     }
     x->content_sent = 1;
     start_stream(x);
-    return pass(x, x->out);
+    here = pass(x, x->out);
+    if (x->clogged) {
+        x->out = reply_buf(x);
+    }
+    return here;
 }
 
 /* What is held back stays behind it: it belongs to an attempt that has not
@@ -144,18 +186,20 @@ int reply_heartbeat(llmux_exchange_t *x)
 {
     const llmux_encode_t how = answer_how(x);
     llmux_event_t ping = { .kind = LLMUX_EV_PING };
+    llmux_buf_t *bytes = reply_buf(x);
     llmux_encoder_t *encoder;
-    llmux_buf_t *bytes;
     apr_pool_t *scratch;
     int here;
 
     apr_pool_create(&scratch, x->pool);
     encoder = llmux_dialect_openai.encoder(scratch, &how);
-    bytes = llmux_buf_create(scratch, 256);
     encoder->event(encoder, &ping, bytes);
+    apr_pool_destroy(scratch);
     start_stream(x);
     here = pass(x, bytes);
-    apr_pool_destroy(scratch);
+    if (!x->clogged) {
+        x->spare = bytes;
+    }
     return here;
 }
 
@@ -163,7 +207,7 @@ static void end(llmux_exchange_t *x, llmux_slice_t bytes, llmux_end_e how)
 {
     x->record.bytes_out += (apr_int64_t)bytes.len;
     settle(x, how);
-    x->in->sink->end(x->in->sink, bytes);
+    x->clogged = x->in->sink->end(x->in->sink, bytes) == APR_EAGAIN;
 }
 
 void reply_page(llmux_exchange_t *x, int status, const char *type,
@@ -178,7 +222,6 @@ void reply_end(llmux_exchange_t *x)
     const attempt_t *a = x->attempt;
     llmux_slice_t whole;
 
-    x->content_sent = 1;
     if (x->record.streamed) {
         if (a->relay && !a->done_sent) {
             llmux_buf_adds(x->out, "data: [DONE]\n\n");
@@ -188,7 +231,6 @@ void reply_end(llmux_exchange_t *x)
         return;
     }
     whole = a->relay ? llmux_stream_body(a->stream) : llmux_buf_slice(x->out);
-    reply_attempt_headers(x, a);
     start(x, 200, JSON_TYPE, &whole);
     end(x, whole, LLMUX_END_OK);
 }

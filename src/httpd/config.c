@@ -368,21 +368,86 @@ static const char *set_azure_api(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
+/* A file of certificates or keys; a relative path is below the server root. */
+static const char *read_path(cmd_parms *cmd, const char *arg,
+                             const char **path)
+{
+    apr_finfo_t info;
+
+    *path = ap_server_root_relative(cmd->pool, arg);
+    if (!*path || apr_stat(&info, *path, APR_FINFO_TYPE, cmd->temp_pool)
+                  != APR_SUCCESS || info.filetype != APR_REG) {
+        return complain(cmd, arg, "there is no such file");
+    }
+    return NULL;
+}
+
 static const char *set_ca_file(cmd_parms *cmd, void *dir, const char *arg)
 {
     provider_section_t *sec = open_provider(cmd);
-    const char *path = ap_server_root_relative(cmd->pool, arg);
-    apr_finfo_t info;
 
     if (!sec) {
         return outside(cmd, "<LLMuxProvider>");
     }
-    if (!path || apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool)
-                 != APR_SUCCESS || info.filetype != APR_REG) {
-        return complain(cmd, arg, "there is no such file");
+    return read_path(cmd, arg, &sec->provider.upstream.ca_file);
+}
+
+static const char *set_client_cert(cmd_parms *cmd, void *dir,
+                                   const char *arg)
+{
+    provider_section_t *sec = open_provider(cmd);
+
+    if (!sec) {
+        return outside(cmd, "<LLMuxProvider>");
     }
-    sec->provider.upstream.ca_file = path;
-    return NULL;
+    return read_path(cmd, arg, &sec->provider.upstream.cert_file);
+}
+
+static const char *set_client_key(cmd_parms *cmd, void *dir, const char *arg)
+{
+    provider_section_t *sec = open_provider(cmd);
+
+    if (!sec) {
+        return outside(cmd, "<LLMuxProvider>");
+    }
+    return read_path(cmd, arg, &sec->provider.upstream.key_file);
+}
+
+/* The last line of this name in a section. */
+static const ap_directive_t *line_of(const ap_directive_t *section,
+                                     const char *name)
+{
+    const ap_directive_t *line = section->first_child, *found = NULL;
+
+    for (; line; line = line->next) {
+        found = strcasecmp(line->directive, name) ? found : line;
+    }
+    return found;
+}
+
+/* When the section is complete: the two may stand in any order. */
+static const char *check_identity(cmd_parms *cmd,
+                                  const provider_section_t *sec)
+{
+    const llmux_upstream_t *up = &sec->provider.upstream;
+    const ap_directive_t *line = line_of(sec->at, up->key_file
+                                         ? "LLMuxClientKey"
+                                         : "LLMuxClientCertificate");
+    const char *why = NULL;
+
+    if (up->key_file && !up->cert_file) {
+        why = "it is of no use without LLMuxClientCertificate";
+    }
+    else if (up->cert_file) {
+        why = llmux_tls_check_files(cmd->pool, up);
+    }
+    if (!why) {
+        return NULL;
+    }
+    cmd->err_directive = line;
+    return apr_psprintf(cmd->pool, "%s: %s",
+                        line ? line->directive : "LLMuxClientCertificate",
+                        why);
 }
 
 static const char *set_proxy(cmd_parms *cmd, void *dir, const char *arg)
@@ -613,7 +678,7 @@ static const char *provider_section(cmd_parms *cmd, void *dir,
     conf->provider = sec;
     why = ap_walk_config(cmd->directive->first_child, cmd, cmd->context);
     conf->provider = NULL;
-    return why;
+    return why ? why : check_identity(cmd, sec);
 }
 
 static const char *model_section(cmd_parms *cmd, void *dir, const char *args)

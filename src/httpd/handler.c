@@ -1,6 +1,6 @@
 /* handler.c - a request comes in, an exchange answers it. */
 
-#include "server.h"
+#include "conn.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
@@ -102,16 +102,101 @@ static const llmux_settings_t *settings(request_rec *r,
     return own;
 }
 
-static void drive(request_ctx_t *ctx)
-{
-    llmux_wait_t wait = { 0 };
+/* ---- driving ---------------------------------------------------------- */
 
-    while (llmux_exchange_drive(ctx->exchange, &wait) == LLMUX_DRIVE_WAIT) {
-        if (!wait_in_worker(ctx->r, &wait)) {
-            ctx->r->connection->aborted = 1;
-            llmux_exchange_abandon(ctx->exchange);
+/* Silence longer than this is not worth a worker. */
+#define PARK_AFTER apr_time_from_sec(1)
+
+void request_abandon(request_ctx_t *ctx, llmux_end_e why)
+{
+    ctx->r->connection->aborted = 1;
+    llmux_exchange_abandon(ctx->exchange, why);
+}
+
+/* Does the exchange wait for the client to take what it has? */
+static int is_clogged(const request_ctx_t *ctx)
+{
+    const llmux_wait_t *wait = &ctx->wait;
+
+    return wait->count == 1 && wait->fds[0].events == LLMUX_WAIT_WRITE
+        && wait->fds[0].fd == client_fd(ctx->r);
+}
+
+/* To wait in the worker is cheapest for each chunk, and it is cheap as long
+ * as there are workers; a slow client's are never worth it.
+ * @return how long to wait here: 0 = for ever, < 0 = not at all */
+static apr_interval_time_t patience(const request_ctx_t *ctx)
+{
+    switch (ctx->settings->park) {
+    case LLMUX_PARK_OFF:
+        return 0;
+    case LLMUX_PARK_ALWAYS:
+        return -1;
+    default:
+        return workers_are_scarce() || is_clogged(ctx) ? -1 : PARK_AFTER;
+    }
+}
+
+/* A deadline that is past is no wait. */
+static int is_due(const llmux_wait_t *wait)
+{
+    return wait->deadline && wait->deadline <= apr_time_now();
+}
+
+/* @return 0: it is to be parked */
+static int wait_for_it(request_ctx_t *ctx)
+{
+    apr_interval_time_t time = is_due(&ctx->wait) ? 0 : patience(ctx);
+    waited_e how = WAIT_LONG;
+
+    if (time >= 0) {
+        how = wait_in_worker(ctx->r, &ctx->wait, time);
+    }
+    if (how == WAIT_LONG) {
+        if (park_prepare(ctx)) {
+            return 0;
+        }
+        how = wait_in_worker(ctx->r, &ctx->wait, 0);
+    }
+    if (how == WAIT_GONE || how == WAIT_STOPPED) {
+        request_abandon(ctx, how == WAIT_GONE ? LLMUX_END_CLIENT_GONE
+                                              : LLMUX_END_STOPPED);
+    }
+    return 1;
+}
+
+int request_drive(request_ctx_t *ctx)
+{
+    while (llmux_exchange_drive(ctx->exchange, &ctx->wait)
+           == LLMUX_DRIVE_WAIT) {
+        if (!wait_for_it(ctx)) {
+            return 0;
         }
     }
+    return 1;
+}
+
+void request_finish(request_ctx_t *ctx)
+{
+    ap_die(OK, ctx->r);
+    ap_process_request_after_handler(ctx->r);
+}
+
+/* ---- the hook --------------------------------------------------------- */
+
+/* @return SUSPENDED, or OK when this worker has seen it to its end */
+static int serve(request_ctx_t *ctx)
+{
+    conn_ctx_t *cc = conn_ctx(ctx->r->connection);
+
+    if (cc) {
+        cc->linger = ctx->settings->linger;
+    }
+    if (request_drive(ctx)) {
+        return OK;
+    }
+    cc->suspended = ctx;
+    return SUSPENDED;
 }
 
 int llmux_handler(request_rec *r)
@@ -126,8 +211,8 @@ int llmux_handler(request_rec *r)
     }
     ctx = request_ctx(r);
     make_env(ctx);
+    ctx->settings = settings(r, dir);
     ctx->exchange = llmux_exchange_open(r->pool, &ctx->env, server->service,
-                                        settings(r, dir), ingress(ctx, dir));
-    drive(ctx);
-    return OK;
+                                        ctx->settings, ingress(ctx, dir));
+    return serve(ctx);
 }

@@ -36,6 +36,11 @@ int llmux_type_checker(request_rec *r);
 /* handler.c */
 int llmux_handler(request_rec *r);
 
+/* conn.c */
+int llmux_pre_connection(conn_rec *c, void *csd);
+int llmux_process_connection(conn_rec *c);
+int llmux_pre_close_connection(conn_rec *c);
+
 /* error_page.c */
 void llmux_register_filters(void);
 void llmux_insert_error_filter(request_rec *r);

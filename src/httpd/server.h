@@ -113,7 +113,9 @@ typedef struct llmux_request_ctx_t {
     int answering;              /* the body is ours, also that of an error */
     int body_read;              /* to its end */
     const char *query_key;      /* cut from the URL */
+    const llmux_settings_t *settings;
     llmux_exchange_t *exchange;
+    llmux_wait_t wait;          /* what the exchange waits for */
     llmux_env_t env;
 } request_ctx_t;
 
@@ -127,15 +129,41 @@ request_ctx_t *request_ctx_if_any(request_rec *r);
  * looked for itself. */
 int will_be_ours(request_rec *r);
 
-/* source.c, sink.c, wait.c */
+/* handler.c: a request that has come to our handler */
+
+/** Goes on with it. @return 0: it waits, and is ready to be parked */
+int request_drive(request_ctx_t *ctx);
+
+/** The client is gone, or the child must go. */
+void request_abandon(request_ctx_t *ctx, llmux_end_e why);
+
+/** After its handler has returned SUSPENDED: what httpd does behind one that
+ * returned OK. The request may be freed by it. */
+void request_finish(request_ctx_t *ctx);
+
+/* source.c, sink.c */
 llmux_source_t *source_create(request_rec *r);
 llmux_sink_t *sink_create(request_rec *r);
+
+/** Lets httpd's last filter send what it can of what it holds.
+ * @return APR_EAGAIN: the client takes no more for now */
+apr_status_t conn_push(conn_rec *c);
+
+/* wait.c */
 
 /** In each child, before its first request. */
 apr_status_t wait_init(apr_pool_t *pchild);
 
-/** Waits in this worker. @return 0: the client is gone */
-int wait_in_worker(request_rec *r, llmux_wait_t *wait);
+typedef enum {
+    WAIT_OVER,          /* something is ready, or the deadline is past */
+    WAIT_GONE,          /* the client is gone */
+    WAIT_STOPPED,       /* the child must go */
+    WAIT_LONG           /* nothing for as long as `patience` */
+} waited_e;
+
+/** Waits in this worker. patience: 0 = for ever */
+waited_e wait_in_worker(request_rec *r, llmux_wait_t *wait,
+                        apr_interval_time_t patience);
 
 /** The client's descriptor, or -1 where it has none of its own (HTTP/2). */
 int client_fd(const request_rec *r);

@@ -1,7 +1,9 @@
 /* sink.c - the answer, through httpd's output filters.
  *
  * httpd's rules for those who write: one brigade for each response, cleaned
- * after each pass; heed every result; never hold what could be sent. */
+ * after each pass; heed every result; never hold what could be sent. And one
+ * of ours: never wait for a client who takes his time, so that he costs a
+ * socket and not a worker. */
 
 #include "server.h"
 
@@ -12,37 +14,28 @@ typedef struct sink_t {
     llmux_sink_t super;
     request_rec *r;
     apr_bucket_brigade *bb;
+    llmux_slice_t rest;         /* bytes not yet passed */
+    int ending;                 /* end() was called, EOS is not passed */
+    apr_time_t give_up;         /* our patience with the client ends here */
 } sink_t;
 
-/* Headers that httpd wants to know of; all others pass. */
-static int special_header(request_rec *r, const char *name, const char *value)
+#define PIECE 32768             /* of a long answer */
+
+/* What httpd wants to be told of beside the header. */
+static void tell_httpd(request_rec *r)
 {
-    if (!strcasecmp(name, "Content-Type")) {
-        ap_set_content_type(r, value);
+    const char *type = apr_table_get(r->headers_out, "Content-Type");
+    const char *length = apr_table_get(r->headers_out, "Content-Length");
+
+    if (type) {
+        ap_set_content_type(r, type);
     }
-    else if (!strcasecmp(name, "Content-Length")) {
-        ap_set_content_length(r, apr_atoi64(value));
+    if (length) {
+        ap_set_content_length(r, apr_atoi64(length));
     }
-    else if (!strcasecmp(name, "Vary")) {
-        apr_table_merge(r->headers_out, name, value);
-    }
-    else {
-        return 0;
-    }
-    return 1;
 }
 
-static int copy_header(void *rv, const char *name, const char *value)
-{
-    request_rec *r = rv;
-
-    if (!strchr("CcVv", *name) || !special_header(r, name, value)) {
-        apr_table_setn(r->headers_out, name, value);
-    }
-    return 1;
-}
-
-static void start(llmux_sink_t *super, int status, const apr_table_t *headers)
+static void start(llmux_sink_t *super, int status)
 {
     sink_t *s = (sink_t *)super;
 
@@ -52,7 +45,56 @@ static void start(llmux_sink_t *super, int status, const apr_table_t *headers)
         s->r->status_line = NULL;
     }
     request_ctx(s->r)->answering = 1;
-    apr_table_do(copy_header, s->r, headers, NULL);
+    tell_httpd(s->r);
+}
+
+/* ---- passing on ------------------------------------------------------- */
+
+/* A bucket without bytes that no filter knows: those that collect small
+ * writes (mod_ssl) let go of them, and unlike a FLUSH it does not make the
+ * last filter wait for a slow client. */
+static apr_status_t mark_read(apr_bucket *b, const char **data,
+                              apr_size_t *len, apr_read_type_e block)
+{
+    *data = "";
+    *len = 0;
+    return APR_SUCCESS;
+}
+
+static void mark_destroy(void *unused)
+{
+}
+
+static const apr_bucket_type_t mark_type = {
+    "LLMUX", 5, APR_BUCKET_METADATA, mark_destroy, mark_read,
+    apr_bucket_setaside_noop, apr_bucket_split_notimpl, apr_bucket_simple_copy
+};
+
+static apr_bucket *mark_create(apr_bucket_alloc_t *list)
+{
+    apr_bucket *b = apr_bucket_alloc(sizeof(*b), list);
+
+    APR_BUCKET_INIT(b);
+    b->free = apr_bucket_free;
+    b->list = list;
+    b->type = &mark_type;
+    b->length = 0;
+    b->start = 0;
+    b->data = NULL;
+    return b;
+}
+
+/* Content filters (mod_deflate) keep what comes without a FLUSH, and HTTP/2
+ * has no socket of its own to wait for. */
+static int must_flush(const request_rec *r)
+{
+    return client_fd(r) < 0
+        || r->output_filters->frec->ftype < AP_FTYPE_PROTOCOL;
+}
+
+static void insert(sink_t *s, apr_bucket *b)
+{
+    APR_BRIGADE_INSERT_TAIL(s->bb, b);
 }
 
 static apr_status_t pass(sink_t *s)
@@ -66,17 +108,43 @@ static apr_status_t pass(sink_t *s)
     return APR_SUCCESS;
 }
 
-static apr_status_t write_bytes(llmux_sink_t *super, llmux_slice_t bytes)
+apr_status_t conn_push(conn_rec *c)
 {
-    sink_t *s = (sink_t *)super;
+    ap_filter_t *last = c->output_filters;
+
+    while (last->next) {
+        last = last->next;
+    }
+    if (last->frec->filter_func.out_func(last, NULL) != APR_SUCCESS
+        || c->aborted) {
+        return APR_ECONNABORTED;
+    }
+    return c->data_in_output_filters ? APR_EAGAIN : APR_SUCCESS;
+}
+
+static apr_status_t flush_bytes(sink_t *s, llmux_slice_t bytes)
+{
     apr_bucket_alloc_t *ba = s->r->connection->bucket_alloc;
 
-    APR_BRIGADE_INSERT_TAIL(s->bb, apr_bucket_transient_create(bytes.data,
-                                                               bytes.len,
-                                                               ba));
-    APR_BRIGADE_INSERT_TAIL(s->bb, apr_bucket_flush_create(ba));
+    insert(s, apr_bucket_transient_create(bytes.data, bytes.len, ba));
+    insert(s, apr_bucket_flush_create(ba));
     return pass(s);
 }
+
+/* As far as the client takes them now. What is left waits where it is: nobody
+ * touches it until drain() has sent it. */
+static apr_status_t push_bytes(sink_t *s, llmux_slice_t bytes)
+{
+    apr_bucket_alloc_t *ba = s->r->connection->bucket_alloc;
+    apr_status_t rv;
+
+    insert(s, apr_bucket_immortal_create(bytes.data, bytes.len, ba));
+    insert(s, mark_create(ba));
+    rv = pass(s);
+    return rv == APR_SUCCESS ? conn_push(s->r->connection) : rv;
+}
+
+/* ---- the end ---------------------------------------------------------- */
 
 /* httpd reads the rest of a body before it flushes an answer that came too
  * early, and the client might send for minutes what nobody wants. */
@@ -85,31 +153,120 @@ static int is_early(request_rec *r)
     return !request_ctx(r)->body_read && ap_request_has_body(r);
 }
 
-/* The bytes live in the request's pool, which dies after them. */
+/* The last piece goes with the end: a short answer is one packet. The bytes
+ * live in the request's pool, which dies after them. */
+static apr_status_t pass_last(sink_t *s)
+{
+    apr_bucket_alloc_t *ba = s->r->connection->bucket_alloc;
+
+    if (s->rest.len) {
+        insert(s, apr_bucket_immortal_create(s->rest.data, s->rest.len, ba));
+    }
+    if (is_early(s->r)) {
+        insert(s, apr_bucket_flush_create(ba));
+    }
+    insert(s, apr_bucket_eos_create(ba));
+    s->ending = 0;
+    return pass(s);
+}
+
+/* Piece by piece: what httpd's last filter holds beyond its threshold
+ * (FlushMaxThreshold, 64 KB) it waits for, whoever the client. One event of a
+ * stream may be longer than that, too. */
+static apr_status_t pass_rest(sink_t *s)
+{
+    apr_size_t with_end = s->ending ? PIECE : 0;
+    apr_status_t rv = APR_SUCCESS;
+
+    while (rv == APR_SUCCESS && s->rest.len > with_end && !must_flush(s->r)) {
+        llmux_slice_t piece = s->rest;
+
+        piece.len = piece.len > PIECE ? PIECE : piece.len;
+        s->rest.data += piece.len;
+        s->rest.len -= piece.len;
+        rv = push_bytes(s, piece);
+    }
+    return rv == APR_SUCCESS && s->ending ? pass_last(s) : rv;
+}
+
+static apr_status_t write_bytes(llmux_sink_t *super, llmux_slice_t bytes)
+{
+    sink_t *s = (sink_t *)super;
+
+    if (must_flush(s->r)) {
+        return flush_bytes(s, bytes);
+    }
+    s->rest = bytes;
+    return pass_rest(s);
+}
+
 static apr_status_t end(llmux_sink_t *super, llmux_slice_t bytes)
 {
     sink_t *s = (sink_t *)super;
-    apr_bucket_alloc_t *ba = s->r->connection->bucket_alloc;
 
-    if (bytes.len) {
-        APR_BRIGADE_INSERT_TAIL(s->bb,
-                                apr_bucket_immortal_create(bytes.data,
-                                                           bytes.len, ba));
+    s->rest = bytes;
+    s->ending = 1;
+    return pass_rest(s);
+}
+
+/* ---- slow clients ----------------------------------------------------- */
+
+/* A client that takes nothing for as long as httpd's Timeout is given up. */
+static apr_status_t wait_for_room(sink_t *s, llmux_wait_t *wait, int ready)
+{
+    apr_time_t now = apr_time_now();
+
+    if (ready || !s->give_up) {
+        s->give_up = now + s->r->server->timeout;
     }
-    if (is_early(s->r)) {
-        APR_BRIGADE_INSERT_TAIL(s->bb, apr_bucket_flush_create(ba));
+    if (now >= s->give_up) {
+        /* Or the rest of it would end as if it were whole. */
+        s->r->connection->aborted = 1;
+        return APR_TIMEUP;
     }
-    APR_BRIGADE_INSERT_TAIL(s->bb, apr_bucket_eos_create(ba));
-    return pass(s);
+    wait->count = 0;
+    wait->deadline = s->give_up;
+    llmux_wait_fd(wait, client_fd(s->r), LLMUX_WAIT_WRITE);
+    return APR_EAGAIN;
+}
+
+static int is_ready(const llmux_wait_t *wait, int fd)
+{
+    int i;
+
+    for (i = 0; i < wait->count; i++) {
+        if (wait->fds[i].fd == fd && wait->fds[i].ready) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static apr_status_t drain(llmux_sink_t *super, llmux_wait_t *wait)
+{
+    sink_t *s = (sink_t *)super;
+    int ready = is_ready(wait, client_fd(s->r));
+    apr_status_t rv = conn_push(s->r->connection);
+
+    if (rv == APR_SUCCESS) {
+        rv = pass_rest(s);
+    }
+    if (rv == APR_EAGAIN) {
+        return wait_for_room(s, wait, ready);
+    }
+    s->give_up = 0;
+    return rv;
 }
 
 llmux_sink_t *sink_create(request_rec *r)
 {
     sink_t *s = apr_pcalloc(r->pool, sizeof(*s));
 
+    s->super.headers = r->headers_out;
     s->super.start = start;
     s->super.write = write_bytes;
     s->super.end = end;
+    s->super.drain = drain;
     s->r = r;
     s->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     return &s->super;

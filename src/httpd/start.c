@@ -1,8 +1,9 @@
 /* start.c - from a configuration to children that serve it. */
 
-#include "server.h"
+#include "conn.h"
 
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <ap_listen.h>
 #include <ap_mpm.h>
@@ -143,6 +144,36 @@ static void give_rows(apr_pool_t *ptemp, server_rec *s,
     }
 }
 
+/* Not to be wondered about when all threads are busy with waiting. */
+static void say_how_to_wait(server_rec *s)
+{
+    if (!park_is_possible()) {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
+                     "LX0107: requests that wait keep their worker threads, "
+                     "whatever LLMuxPark says: to give them back takes the "
+                     "event MPM of httpd 2.4.63 or later");
+    }
+}
+
+/* Client, provider, nest and its clock: four for a request that waits. */
+#define FILES_ENOUGH 4096
+
+static void check_files(server_rec *s)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0
+        && files.rlim_cur < FILES_ENOUGH) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "LX0108: each process may have %lu files open: enough "
+                     "for about %lu requests at a time. Set "
+                     "LimitNOFILE=65536 in httpd's systemd unit, or call "
+                     "'ulimit -n 65536' before it is started",
+                     (unsigned long)files.rlim_cur,
+                     (unsigned long)files.rlim_cur / 4);
+    }
+}
+
 int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                       server_rec *main_server)
 {
@@ -163,6 +194,8 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         service->created = apr_time_sec(apr_time_now());
         give_rows(ptemp, s, service);
     }
+    say_how_to_wait(main_server);
+    check_files(main_server);
     return OK;
 }
 
@@ -181,6 +214,21 @@ static void bound_malloc(void)
 #endif
 }
 
+/* httpd closes a connection that it watches for longer than Timeout; which
+ * server's, is its own affair. So a parked request shows life twice in the
+ * shortest one. */
+static apr_interval_time_t shortest_patience(const server_rec *s)
+{
+    apr_interval_time_t shortest = s->timeout;
+
+    for (; s; s = s->next) {
+        if (s->timeout < shortest) {
+            shortest = s->timeout;
+        }
+    }
+    return shortest / 2;
+}
+
 void llmux_child_init(apr_pool_t *pchild, server_rec *s)
 {
     apr_status_t rv = llmux_transport_process_init();
@@ -189,6 +237,8 @@ void llmux_child_init(apr_pool_t *pchild, server_rec *s)
     if (rv == APR_SUCCESS) {
         rv = llmux_transport_child_init(pchild);
     }
+    conn_init();
+    park_init(pchild, shortest_patience(s));
     if (wait_init(pchild) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
                      "LX0106: requests that wait will hold up a stop");

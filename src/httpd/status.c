@@ -38,8 +38,10 @@ static totals_t totals_of(llmux_state_t *state, const llmux_group_t *g)
 
 static void short_form(request_rec *r, const llmux_service_t *service)
 {
-    ap_rprintf(r, "LLMuxInFlight: %" APR_INT64_T_FMT "\n",
-               llmux_state_in_flight_all(service->state));
+    ap_rprintf(r, "LLMuxInFlight: %" APR_INT64_T_FMT "\nLLMuxParked: %"
+               APR_INT64_T_FMT "\n",
+               llmux_state_in_flight_all(service->state),
+               llmux_state_parked_all(service->state));
 }
 
 static void row(request_rec *r, const llmux_service_t *service,
@@ -67,8 +69,10 @@ int llmux_status_page(request_rec *r, int flags)
         return OK;
     }
     ap_rputs("<hr>\n<h2>LLMux</h2>\n", r);
-    ap_rprintf(r, "<p>%" APR_INT64_T_FMT " requests in flight</p>\n",
-               llmux_state_in_flight_all(service->state));
+    ap_rprintf(r, "<p>%" APR_INT64_T_FMT " requests in flight, %"
+               APR_INT64_T_FMT " parked (without a worker)</p>\n",
+               llmux_state_in_flight_all(service->state),
+               llmux_state_parked_all(service->state));
     ap_rputs("<table><tr><th>Model</th><th>Requests</th><th>Failed "
              "attempts</th><th>Input tokens</th><th>Output tokens</th></tr>\n",
              r);

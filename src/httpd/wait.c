@@ -1,7 +1,7 @@
-/* wait.c - how an exchange waits: today in its worker, on the provider and
- * on the client at the same time. */
+/* wait.c - how an exchange waits in its worker: on the provider and on the
+ * client at the same time. */
 
-#include "server.h"
+#include "conn.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -43,7 +43,11 @@ void llmux_child_stopping(apr_pool_t *pchild, int graceful)
 {
     apr_uint64_t one = 1;
 
-    if (!graceful && stop_fd >= 0 && write(stop_fd, &one, sizeof(one)) < 0) {
+    if (graceful) {
+        return;
+    }
+    park_stop();
+    if (stop_fd >= 0 && write(stop_fd, &one, sizeof(one)) < 0) {
         return;     /* it is readable already */
     }
 }
@@ -61,27 +65,34 @@ int client_fd(const request_rec *r)
     return apr_os_sock_get(&fd, socket) == APR_SUCCESS ? fd : -1;
 }
 
-static int has_fd(const llmux_wait_t *wait, int fd)
+static int reads_from(const llmux_wait_t *wait, int fd)
 {
     int i;
 
     for (i = 0; i < wait->count; i++) {
-        if (wait->fds[i].fd == fd) {
+        if (wait->fds[i].fd == fd && wait->fds[i].events & LLMUX_WAIT_READ) {
             return 1;
         }
     }
     return 0;
 }
 
-/* Milliseconds to the deadline, rounded up; -1 for ever. */
-static int milliseconds(const llmux_wait_t *wait, int ticking)
+static int milliseconds(apr_interval_time_t t)
 {
-    apr_interval_time_t left = wait->deadline - apr_time_now();
-    int ms = -1;
+    return t <= 0 ? 0 : t > apr_time_from_sec(86400) ? 86400000
+                          : (int)((t + 999) / 1000);
+}
 
-    if (wait->deadline) {
-        ms = left <= 0 ? 0 : left > apr_time_from_sec(86400) ? 86400000
-                           : (int)((left + 999) / 1000);
+/* What poll() is to be told: the deadline, or patience or the tick where
+ * they end earlier; -1 for ever. */
+static int timeout_of(const llmux_wait_t *wait, apr_interval_time_t patience,
+                      int ticking)
+{
+    int ms = wait->deadline ? milliseconds(wait->deadline - apr_time_now())
+                            : -1;
+
+    if (patience && (ms < 0 || ms > milliseconds(patience))) {
+        ms = milliseconds(patience);
     }
     return ticking && (ms < 0 || ms > TICK_MS) ? TICK_MS : ms;
 }
@@ -128,19 +139,36 @@ static int is_aborted(const request_rec *r)
     return c->aborted || (c->master && c->master->aborted);
 }
 
+static waited_e result(const llmux_wait_t *wait, int events,
+                       apr_interval_time_t patience)
+{
+    if (events || !patience
+        || (wait->deadline && wait->deadline <= apr_time_now())) {
+        return WAIT_OVER;
+    }
+    return WAIT_LONG;
+}
+
 /* A client that is still sending its body is watched by reading it. For all
  * others a closed direction means that nobody wants the answer: a provider
  * bills each second of it. Who is stopped has no client any more. */
-int wait_in_worker(request_rec *r, llmux_wait_t *wait)
+waited_e wait_in_worker(request_rec *r, llmux_wait_t *wait,
+                        apr_interval_time_t patience)
 {
     struct pollfd fds[LLMUX_WAIT_FDS + 2];
     int fd = client_fd(r), n = fill(fds, wait), watch, stop, rc;
 
-    watch = add(fds, n++, has_fd(wait, fd) ? -1 : fd, POLLRDHUP);
+    watch = add(fds, n++, reads_from(wait, fd) ? -1 : fd, POLLRDHUP);
     stop = add(fds, n++, stop_fd, POLLIN);
     do {
-        rc = poll(fds, (nfds_t)n, milliseconds(wait, fd < 0));
+        rc = poll(fds, (nfds_t)n, timeout_of(wait, patience, fd < 0));
     } while (rc < 0 && errno == EINTR);
     tell(wait, fds);
-    return !is_aborted(r) && !fds[stop].revents && !fds[watch].revents;
+    if (fds[stop].revents) {
+        return WAIT_STOPPED;
+    }
+    if (is_aborted(r) || fds[watch].revents) {
+        return WAIT_GONE;
+    }
+    return result(wait, rc, patience);
 }

@@ -91,7 +91,7 @@ void llmux_meter_request(llmux_state_t *s, const llmux_record_t *rec)
     if (rec->end == LLMUX_END_CLIENT_GONE) {
         llmux_state_add(&row->count[LLMUX_COUNT_GONE], 1);
     }
-    else if (rec->switched) {
+    else if (rec->switched && rec->end != LLMUX_END_STOPPED) {
         llmux_state_add(&row->count[rec->end == LLMUX_END_OK
                                     ? LLMUX_COUNT_FALLBACK_OK
                                     : LLMUX_COUNT_FALLBACK_BAD], 1);

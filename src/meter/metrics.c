@@ -269,6 +269,13 @@ static void write_tokens(const text_t *t)
     }
 }
 
+static void write_gauge(const text_t *t, const char *name, const char *help,
+                        apr_int64_t value)
+{
+    family(t, name, "gauge", help);
+    llmux_buf_addf(t->out, PREFIX "%s %" APR_INT64_T_FMT "\n", name, value);
+}
+
 void llmux_metrics_write(llmux_buf_t *out, llmux_state_t *s,
                          const llmux_series_t *series, int count)
 {
@@ -288,8 +295,11 @@ void llmux_metrics_write(llmux_buf_t *out, llmux_state_t *s,
     for (i = 0; i < LLMUX_HISTOGRAMS; i++) {
         write_histogram(&t, (llmux_histogram_e)i);
     }
-    family(&t, "http_requests_in_flight", "gauge",
-           "Requests being answered by all children");
-    llmux_buf_addf(out, PREFIX "http_requests_in_flight %" APR_INT64_T_FMT
-                   "\n", llmux_state_in_flight_all(s));
+    write_gauge(&t, "http_requests_in_flight",
+                "Requests being answered by all children",
+                llmux_state_in_flight_all(s));
+    write_gauge(&t, "http_requests_parked",
+                "Requests that wait without a worker thread, also for slow "
+                "clients to take the rest",
+                llmux_state_parked_all(s));
 }

@@ -38,6 +38,7 @@ static const char *const ends[] = {
     [LLMUX_END_OK] = "ok",
     [LLMUX_END_ERROR] = "error",
     [LLMUX_END_CLIENT_GONE] = "client_gone",
+    [LLMUX_END_STOPPED] = "server_stopped",
 };
 
 void llmux_record_write(llmux_jw_t *w, const llmux_record_t *rec)

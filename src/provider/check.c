@@ -50,12 +50,13 @@ const char *llmux_provider_header_refused(const char *name, const char *value)
 
 const char *llmux_provider_url_refused(apr_pool_t *p, const char *url)
 {
+    static const llmux_upstream_t plain = { 0 };
     apr_uri_t uri;
 
     if (apr_uri_parse(p, url, &uri) != APR_SUCCESS || !uri.scheme) {
         return "it must look like https://host/path";
     }
-    if (!llmux_transport_for(url)) {
+    if (!llmux_transport_for(url, &plain)) {
         return "the scheme must be http or https";
     }
     if (strcasecmp(uri.scheme, "demo") && (!uri.hostname || !*uri.hostname)) {

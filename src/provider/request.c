@@ -227,33 +227,37 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
 /* What of a provider's answer the client may see, and under which name.
  * prefix: all headers that begin so. vendor: only in the same dialect. */
 typedef struct down_t {
-    const char *name, *as;
+    const char *name;
+    apr_size_t len;
+    const char *as;
     int prefix, vendor;
 } down_t;
 
+#define NAME(text) text, sizeof(text) - 1
+
 static const down_t down[] = {
-    { "x-ratelimit-",         NULL,              1, 1 },    /* the most */
-    { "x-request-id",         LLMUX_UPSTREAM_ID, 0, 0 },
-    { "request-id",           LLMUX_UPSTREAM_ID, 0, 0 },
-    { "apim-request-id",      LLMUX_UPSTREAM_ID, 0, 0 },
-    { "openai-processing-ms", NULL,              0, 1 },
-    { "openai-version",       NULL,              0, 1 },
-    { "retry-after-ms",       NULL,              0, 1 },
+    { NAME("x-ratelimit-"),         NULL,              1, 1 },  /* the most */
+    { NAME("x-request-id"),         LLMUX_UPSTREAM_ID, 0, 0 },
+    { NAME("request-id"),           LLMUX_UPSTREAM_ID, 0, 0 },
+    { NAME("apim-request-id"),      LLMUX_UPSTREAM_ID, 0, 0 },
+    { NAME("openai-processing-ms"), NULL,              0, 1 },
+    { NAME("openai-version"),       NULL,              0, 1 },
+    { NAME("retry-after-ms"),       NULL,              0, 1 },
 };
 
 #define DOWN_LETTERS "xraoXRAO"     /* what their names begin with */
 
 static const down_t *find_down(const char *name)
 {
-    apr_size_t k;
+    apr_size_t k, len;
 
     if (!strchr(DOWN_LETTERS, *name)) {
         return NULL;
     }
+    len = strlen(name);
     for (k = 0; k < sizeof(down) / sizeof(down[0]); k++) {
-        if (down[k].prefix
-            ? !strncasecmp(name, down[k].name, strlen(down[k].name))
-            : !strcasecmp(name, down[k].name)) {
+        if ((down[k].prefix ? len > down[k].len : len == down[k].len)
+            && !strncasecmp(name, down[k].name, down[k].len)) {
             return &down[k];
         }
     }
@@ -282,7 +286,24 @@ void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
         const down_t *d = find_down(h->name);
 
         if (d && (same_dialect || !d->vendor) && is_tame(h)) {
-            apr_table_addn(to, d->as ? d->as : h->name, h->value);
+            apr_table_setn(to, d->as ? d->as : h->name, h->value);
         }
     }
+}
+
+const char *llmux_provider_answer_id(const llmux_response_t *r)
+{
+    const char *id = NULL;
+    int i;
+
+    for (i = 0; i < r->headers->nelts; i++) {
+        const llmux_header_t *h = &APR_ARRAY_IDX(r->headers, i,
+                                                 llmux_header_t);
+        const down_t *d = find_down(h->name);
+
+        if (d && d->as && is_tame(h)) {
+            id = h->value;
+        }
+    }
+    return id;
 }

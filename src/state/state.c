@@ -22,6 +22,7 @@ const apr_int64_t llmux_bucket_bounds[LLMUX_BUCKETS] = {
 typedef struct child_t {
     apr_int64_t pid;            /* 0 = free */
     apr_int64_t in_flight;
+    apr_int64_t parked;         /* of them */
 } child_t;
 
 struct llmux_state_t {
@@ -168,6 +169,7 @@ void llmux_state_child(llmux_state_t *s)
                                            __ATOMIC_ACQ_REL,
                                            __ATOMIC_RELAXED)) {
             __atomic_store_n(&s->child[i].in_flight, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&s->child[i].parked, 0, __ATOMIC_RELAXED);
             own_slot = i;
             return;
         }
@@ -194,15 +196,36 @@ void llmux_state_in_flight(llmux_state_t *s, int change)
     }
 }
 
-apr_int64_t llmux_state_in_flight_all(llmux_state_t *s)
+void llmux_state_parked(llmux_state_t *s, int change)
 {
+    if (own_slot >= 0) {
+        __atomic_fetch_add(&s->child[own_slot].parked, change,
+                           __ATOMIC_RELAXED);
+    }
+}
+
+/* Of the children that are alive; `first` is the number in child 0. */
+static apr_int64_t sum_of(llmux_state_t *s, const apr_int64_t *first)
+{
+    const char *at = (const char *)first;
     apr_int64_t sum = 0;
     int i;
 
-    for (i = 0; i < LLMUX_STATE_CHILDREN; i++) {
+    for (i = 0; i < LLMUX_STATE_CHILDREN; i++, at += sizeof(child_t)) {
         if (!is_dead(__atomic_load_n(&s->child[i].pid, __ATOMIC_ACQUIRE))) {
-            sum += __atomic_load_n(&s->child[i].in_flight, __ATOMIC_RELAXED);
+            sum += __atomic_load_n((const apr_int64_t *)at,
+                                   __ATOMIC_RELAXED);
         }
     }
     return sum;
+}
+
+apr_int64_t llmux_state_in_flight_all(llmux_state_t *s)
+{
+    return sum_of(s, &s->child[0].in_flight);
+}
+
+apr_int64_t llmux_state_parked_all(llmux_state_t *s)
+{
+    return sum_of(s, &s->child[0].parked);
 }

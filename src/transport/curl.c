@@ -103,7 +103,9 @@ static size_t head_end(wire_t *w)
         return refuse(w, LLMUX_FAIL_PROTOCOL, "unasked switch of protocols");
     }
     if (status < 200) {
-        return 1;
+        return llmux_head_announces_body(&w->head)
+            ? refuse(w, LLMUX_FAIL_PROTOCOL, "an interim answer with a body")
+            : 1;
     }
     if (status == 407) {
         return refuse(w, LLMUX_FAIL_PROXY, "the proxy wants a password");
@@ -291,27 +293,11 @@ static long connect_ms(const llmux_upstream_t *up)
     return ms <= 0 || ms > 0x7fffffff ? 0x7fffffff : (long)ms;
 }
 
-/* libcurl takes a URL apart and puts it together again for each request,
- * unless it gets it in parts. A provider's is mostly the one from before. */
-static void aim_url(llmux_handle_t *h, const char *url)
-{
-    if (h->url && !strcmp(h->url, url)) {
-        return;
-    }
-    free(h->url);
-    h->url = strdup(url);
-    h->parts = h->parts ? h->parts : curl_url();
-    curl_easy_setopt(h->easy, CURLOPT_URL, url);
-    curl_easy_setopt(h->easy, CURLOPT_CURLU,
-                     curl_url_set(h->parts, CURLUPART_URL, url, 0) == CURLUE_OK
-                         ? h->parts : NULL);
-}
-
 static void aim(wire_t *w, struct curl_slist *headers)
 {
     CURL *easy = w->h->easy;
 
-    aim_url(w->h, w->rq->url);
+    curl_easy_setopt(easy, CURLOPT_URL, w->rq->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     aim_body(easy, w->rq->body);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
@@ -323,18 +309,6 @@ static void aim(wire_t *w, struct curl_slist *headers)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, w);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, w);
-}
-
-/* A handle that rests must not point into a wire that is gone. */
-static void unaim(CURL *easy)
-{
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, NULL);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, NULL);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, NULL);
 }
 
 static void start(wire_t *w)
@@ -370,7 +344,6 @@ static apr_status_t wire_end(void *data)
         return APR_SUCCESS;
     }
     curl_multi_remove_handle(h->multi, h->easy);
-    unaim(h->easy);
     llmux_handle_give(h, w->rq->upstream);
     return APR_SUCCESS;
 }
@@ -480,7 +453,9 @@ static void finish(wire_t *w)
     if (fd == CURL_SOCKET_BAD) {
         llmux_handle_free(w->h);
         w->h = NULL;
+        return;
     }
+    w->h->fd = fd;
 }
 
 static const char *detail_of(const wire_t *w, CURLcode code)

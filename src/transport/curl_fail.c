@@ -7,6 +7,7 @@
 /* Before and after the connection stood. */
 static const struct { CURLcode code; llmux_fail_e early, late; } fails[] = {
     { CURLE_URL_MALFORMAT,         LLMUX_FAIL_LOCAL,   LLMUX_FAIL_LOCAL },
+    { CURLE_LOGIN_DENIED,          LLMUX_FAIL_LOCAL,   LLMUX_FAIL_LOCAL },
     { CURLE_UNSUPPORTED_PROTOCOL,  LLMUX_FAIL_LOCAL,   LLMUX_FAIL_PROTOCOL },
     { CURLE_COULDNT_RESOLVE_HOST,  LLMUX_FAIL_RESOLVE, LLMUX_FAIL_RESOLVE },
     { CURLE_COULDNT_RESOLVE_PROXY, LLMUX_FAIL_PROXY,   LLMUX_FAIL_PROXY },

@@ -13,7 +13,8 @@
 typedef struct llmux_head_t {
     apr_pool_t *p;
     int inside;
-    int folded;                 /* a line began with white space */
+    int old;                    /* HTTP/1.0 */
+    const char *problem;        /* with one of its lines, or NULL */
     llmux_response_t r;
 } llmux_head_t;
 
@@ -26,6 +27,9 @@ int llmux_head_line(llmux_head_t *h, const char *line, apr_size_t len);
 
 /** How many codings lie over the body that are to be taken off. */
 int llmux_head_layers(const llmux_head_t *h);
+
+/** Whether something is to follow it. */
+int llmux_head_announces_body(const llmux_head_t *h);
 
 /** Why we will not have it: words, or NULL when it is fine. */
 const char *llmux_head_objection(const llmux_head_t *h);

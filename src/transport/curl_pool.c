@@ -1,8 +1,11 @@
 /* curl_pool.c - a child's idle handles, last in first out. */
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 
 #include <apr_hash.h>
 #include <apr_strings.h>
@@ -90,6 +93,8 @@ static const struct { CURLoption option; long value; } constants[] = {
     { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
     { CURLOPT_FOLLOWLOCATION, 0 },
     { CURLOPT_PATH_AS_IS, 1 },
+    /* Credentials do not stand in URLs here. */
+    { CURLOPT_DISALLOW_USERNAME_IN_URL, 1 },
     { CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
     { CURLOPT_HEADEROPT, CURLHEADER_SEPARATE },
     { CURLOPT_TCP_NODELAY, 1 },
@@ -126,6 +131,16 @@ static const char *proxy_of(const llmux_upstream_t *up)
     return "";
 }
 
+/* For the provider; a proxy is shown nothing. */
+static void set_up_identity(CURL *easy, const llmux_upstream_t *up)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLCERTTYPE, "PEM");
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, up->cert_file);
+    curl_easy_setopt(easy, CURLOPT_SSLKEYTYPE, "PEM");
+    curl_easy_setopt(easy, CURLOPT_SSLKEY,
+                     up->key_file ? up->key_file : up->cert_file);
+}
+
 static void set_up_easy(CURL *easy, const llmux_upstream_t *up)
 {
     size_t i;
@@ -137,43 +152,59 @@ static void set_up_easy(CURL *easy, const llmux_upstream_t *up)
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     curl_easy_setopt(easy, CURLOPT_PROXY, proxy_of(up));
     curl_easy_setopt(easy, CURLOPT_NOPROXY, up->no_proxy);
+    if (up->cert_file) {
+        set_up_identity(easy, up);
+    }
 }
 
 void llmux_handle_free(llmux_handle_t *h)
 {
     h->env = NULL;
-    if (h->multi && h->easy) {
+    if (h->easy) {
         curl_multi_remove_handle(h->multi, h->easy);
     }
     curl_easy_cleanup(h->easy);
     curl_multi_cleanup(h->multi);
-    curl_url_cleanup(h->parts);
-    free(h->url);
     free(h->key);
     free(h);
 }
 
-static llmux_handle_t *handle_create(const char *key,
-                                     const llmux_upstream_t *up)
+static llmux_handle_t *handle_create(const char *key)
 {
     llmux_handle_t *h = calloc(1, sizeof(*h));
-    llmux_trust_t *trust;
 
     if (!h) {
         return NULL;
     }
     h->key = strdup(key);
-    h->easy = curl_easy_init();
     h->multi = curl_multi_init();
-    if (!h->key || !h->easy || !h->multi) {
+    if (!h->key || !h->multi) {
         llmux_handle_free(h);
         return NULL;
     }
     set_up_multi(h);
-    set_up_easy(h->easy, up);
-    trust = pool ? llmux_trust_get(pool->trusts, up->ca_file) : NULL;
-    llmux_trust_apply(trust, up->ca_file, h->easy);
     return h;
+}
+
+/* A new one for each exchange: libcurl before 8.3 keeps a pointer to the last
+ * answer's headers, which are gone, and follows it when the next answer's
+ * first header begins with white space (curl/curl issue 11620).
+ * @return 0 when memory is out */
+static int easy_create(llmux_handle_t *h, const llmux_upstream_t *up)
+{
+    llmux_trust_t *trust = pool ? llmux_trust_get(pool->trusts, up->ca_file,
+                                                  up->cert_file) : NULL;
+
+    h->easy = curl_easy_init();
+    if (!h->easy) {
+        return 0;
+    }
+    set_up_easy(h->easy, up);
+    llmux_trust_apply(trust, up->ca_file, h->easy);
+    curl_easy_setopt(h->easy, CURLOPT_MAXAGE_CONN, seconds(up->idle));
+    curl_easy_setopt(h->easy, CURLOPT_MAXLIFETIME_CONN,
+                     seconds(up->max_age));
+    return 1;
 }
 
 /* ---- the pool --------------------------------------------------------- */
@@ -272,6 +303,29 @@ static void pool_give(llmux_handle_t *h, apr_time_t now)
     free_dropped(dropped);
 }
 
+/* Nothing may come on a connection that rests: libcurl would take it for the
+ * next answer. Over TLS it may be TLS's own, which only libcurl can tell. */
+static int is_quiet(const llmux_handle_t *h)
+{
+    char byte;
+    ssize_t got = recv(h->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return got < 0 ? errno == EAGAIN || errno == EWOULDBLOCK
+                   : got > 0 && !strncasecmp(h->key, "https:", 6);
+}
+
+/* The newest that still stands. */
+static llmux_handle_t *take_quiet(const char *key, apr_time_t now)
+{
+    llmux_handle_t *h = pool_take(key, now);
+
+    while (h && !is_quiet(h)) {
+        llmux_handle_free(h);
+        h = pool_take(key, now);
+    }
+    return h;
+}
+
 /* NULL and "" are not the same: environment and none. */
 static const char *part(apr_pool_t *p, const char *s)
 {
@@ -288,7 +342,8 @@ static const char *key_of(apr_pool_t *p, const llmux_upstream_t *up,
 
     return apr_pstrcat(p, apr_pstrmemdup(p, url, end - url),
                        part(p, up->proxy), part(p, up->no_proxy),
-                       part(p, up->ca_file), NULL);
+                       part(p, up->ca_file), part(p, up->cert_file),
+                       part(p, up->key_file), NULL);
 }
 
 llmux_handle_t *llmux_handle_take(apr_pool_t *p, const llmux_env_t *env,
@@ -296,16 +351,17 @@ llmux_handle_t *llmux_handle_take(apr_pool_t *p, const llmux_env_t *env,
                                   const char *url)
 {
     const char *key = key_of(p, up, url);
-    llmux_handle_t *h = pool ? pool_take(key, llmux_now(env)) : NULL;
+    llmux_handle_t *h = pool ? take_quiet(key, llmux_now(env)) : NULL;
 
     if (!h) {
-        h = handle_create(key, up);
+        h = handle_create(key);
+    }
+    if (h && !easy_create(h, up)) {
+        llmux_handle_free(h);
+        return NULL;
     }
     if (h) {
         h->env = env;
-        curl_easy_setopt(h->easy, CURLOPT_MAXAGE_CONN, seconds(up->idle));
-        curl_easy_setopt(h->easy, CURLOPT_MAXLIFETIME_CONN,
-                         seconds(up->max_age));
     }
     return h;
 }
@@ -314,6 +370,8 @@ void llmux_handle_give(llmux_handle_t *h, const llmux_upstream_t *up)
 {
     apr_time_t now = llmux_now(h->env);
 
+    curl_easy_cleanup(h->easy);
+    h->easy = NULL;
     h->until = now + up->idle;
     if (up->max_age && h->born + up->max_age < h->until) {
         h->until = h->born + up->max_age;
@@ -343,7 +401,7 @@ static apr_status_t pool_close(void *data)
     return APR_SUCCESS;
 }
 
-apr_status_t llmux_transport_child_init(apr_pool_t *pchild)
+apr_status_t llmux_curl_child_init(apr_pool_t *pchild)
 {
     pool_t *made = apr_pcalloc(pchild, sizeof(*made));
     apr_status_t rv = apr_thread_mutex_create(&made->lock,
@@ -363,7 +421,7 @@ apr_status_t llmux_transport_child_init(apr_pool_t *pchild)
     return APR_SUCCESS;
 }
 
-int llmux_transport_idle_count(void)
+int llmux_curl_idle_count(void)
 {
     int n = 0;
 

@@ -1,8 +1,9 @@
 /**
  * curl_pool.h - libcurl's handles: made, lent, kept for the next, dropped.
  *
- * A handle is a CURLM with one CURL and at most one connection. It belongs
- * to one thread at a time; between exchanges it rests in the child's pool.
+ * A handle is a CURLM with at most one connection, and with a CURL while it
+ * has an exchange. It belongs to one thread at a time; between exchanges it
+ * rests in the child's pool.
  */
 
 #ifndef LLMUX_TRANSPORT_CURL_POOL_H
@@ -17,10 +18,9 @@
 
 typedef struct llmux_handle_t {
     CURLM *multi;
-    CURL *easy;
-    char *url;                  /* where it was aimed last, or NULL */
-    CURLU *parts;               /* the same, taken apart */
+    CURL *easy;                 /* of one exchange; NULL at rest */
     const llmux_env_t *env;     /* of the exchange that has it now */
+    int fd;                     /* of its connection, at rest */
     apr_time_t timer;           /* libcurl wants to be called then; 0 = no */
     apr_time_t born;            /* when its connection was made */
     int count;
@@ -46,5 +46,11 @@ void llmux_handle_give(llmux_handle_t *h, const llmux_upstream_t *up);
 
 /** Closes its connection at once and frees it. */
 void llmux_handle_free(llmux_handle_t *h);
+
+/** The pool of this child, gone with its pool. */
+apr_status_t llmux_curl_child_init(apr_pool_t *pchild);
+
+/** Handles that rest in it. */
+int llmux_curl_idle_count(void);
 
 #endif

@@ -4,24 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509_vfy.h>
 
+#include "ca_store.h"
 #include "curl_trust.h"
 
 struct llmux_trust_t {
     char *ca_file;              /* NULL = the system's */
+    char *cert_file;            /* NULL = none is shown */
     CURLSH *share;
     pthread_mutex_t locks[CURL_LOCK_DATA_LAST];
-    pthread_mutex_t reading;    /* held while the file is read, once */
-    X509_STORE *store;          /* NULL until then */
+    llmux_stores_t *stores;     /* of all */
     struct llmux_trust_t *next;
 };
 
 struct llmux_trusts_t {
     pthread_mutex_t lock;
     llmux_trust_t *first;
+    llmux_stores_t *stores;
 };
 
 static void on_lock(CURL *easy, curl_lock_data what, curl_lock_access how,
@@ -39,20 +39,21 @@ static void on_unlock(CURL *easy, curl_lock_data what, void *baton)
     pthread_mutex_unlock(&t->locks[what]);
 }
 
-static void trust_free(llmux_trust_t *t)
+/* @return 0: somebody still uses it, so rather leak than crash */
+static int trust_free(llmux_trust_t *t)
 {
     int i;
 
     if (t->share && curl_share_cleanup(t->share) != CURLSHE_OK) {
-        return;     /* somebody still uses it: rather leak than crash */
+        return 0;
     }
     for (i = 0; i < CURL_LOCK_DATA_LAST; i++) {
         pthread_mutex_destroy(&t->locks[i]);
     }
-    pthread_mutex_destroy(&t->reading);
-    X509_STORE_free(t->store);
     free(t->ca_file);
+    free(t->cert_file);
     free(t);
+    return 1;
 }
 
 static void share_set_up(llmux_trust_t *t)
@@ -64,7 +65,9 @@ static void share_set_up(llmux_trust_t *t)
     curl_share_setopt(t->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 }
 
-static llmux_trust_t *trust_create(const char *ca_file)
+static llmux_trust_t *trust_create(llmux_stores_t *stores,
+                                   const char *ca_file,
+                                   const char *cert_file)
 {
     llmux_trust_t *t = calloc(1, sizeof(*t));
     int i;
@@ -75,10 +78,12 @@ static llmux_trust_t *trust_create(const char *ca_file)
     for (i = 0; i < CURL_LOCK_DATA_LAST; i++) {
         pthread_mutex_init(&t->locks[i], NULL);
     }
-    pthread_mutex_init(&t->reading, NULL);
+    t->stores = stores;
     t->ca_file = ca_file ? strdup(ca_file) : NULL;
+    t->cert_file = cert_file ? strdup(cert_file) : NULL;
     t->share = curl_share_init();
-    if (!t->share || (ca_file && !t->ca_file)) {
+    if (!t->share || (ca_file && !t->ca_file)
+        || (cert_file && !t->cert_file)) {
         trust_free(t);
         return NULL;
     }
@@ -90,19 +95,29 @@ llmux_trusts_t *llmux_trusts_create(void)
 {
     llmux_trusts_t *all = calloc(1, sizeof(*all));
 
-    if (all) {
-        pthread_mutex_init(&all->lock, NULL);
+    if (!all) {
+        return NULL;
     }
+    all->stores = llmux_stores_create();
+    if (!all->stores) {
+        free(all);
+        return NULL;
+    }
+    pthread_mutex_init(&all->lock, NULL);
     return all;
 }
 
 void llmux_trusts_free(llmux_trusts_t *all)
 {
     llmux_trust_t *t = all->first, *next;
+    int gone = 1;
 
     for (; t; t = next) {
         next = t->next;
-        trust_free(t);
+        gone &= trust_free(t);
+    }
+    if (gone) {
+        llmux_stores_free(all->stores);
     }
     pthread_mutex_destroy(&all->lock);
     free(all);
@@ -113,17 +128,19 @@ static int same_file(const char *a, const char *b)
     return a && b ? !strcmp(a, b) : a == b;
 }
 
-llmux_trust_t *llmux_trust_get(llmux_trusts_t *all, const char *ca_file)
+llmux_trust_t *llmux_trust_get(llmux_trusts_t *all, const char *ca_file,
+                               const char *cert_file)
 {
     llmux_trust_t *t;
 
     pthread_mutex_lock(&all->lock);
     t = all->first;
-    while (t && !same_file(t->ca_file, ca_file)) {
+    while (t && !(same_file(t->ca_file, ca_file)
+                  && same_file(t->cert_file, cert_file))) {
         t = t->next;
     }
     if (!t) {
-        t = trust_create(ca_file);
+        t = trust_create(all->stores, ca_file, cert_file);
         if (t) {
             t->next = all->first;
             all->first = t;
@@ -133,59 +150,17 @@ llmux_trust_t *llmux_trust_get(llmux_trusts_t *all, const char *ca_file)
     return t;
 }
 
-/* The places that libcurl was built to look at. */
-static int read_system(X509_STORE *store)
-{
-    const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
-    int good = 0;
-
-    if (v->cainfo) {
-        good |= X509_STORE_load_locations(store, v->cainfo, NULL);
-    }
-    if (v->capath) {
-        good |= X509_STORE_load_locations(store, NULL, v->capath);
-    }
-    return good || X509_STORE_set_default_paths(store);
-}
-
-static X509_STORE *store_read(const char *ca_file)
-{
-    X509_STORE *store = X509_STORE_new();
-    int good;
-
-    if (!store) {
-        return NULL;
-    }
-    good = ca_file ? X509_STORE_load_locations(store, ca_file, NULL)
-                   : read_system(store);
-    ERR_clear_error();
-    if (!good) {
-        X509_STORE_free(store);
-        return NULL;
-    }
-    /* libcurl sets the same; now it will change nothing that others read. */
-    X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST
-                                | X509_V_FLAG_PARTIAL_CHAIN);
-    return store;
-}
-
 /* libcurl would read all certificates for each connection, and keep them:
  * 20 ms and a megabyte. */
 static CURLcode on_context(CURL *easy, void *context, void *baton)
 {
     llmux_trust_t *t = baton;
-    int good;
+    X509_STORE *store = llmux_store_get(t->stores, t->ca_file);
 
-    pthread_mutex_lock(&t->reading);
-    if (!t->store) {
-        t->store = store_read(t->ca_file);
-    }
-    good = t->store && X509_STORE_up_ref(t->store);
-    pthread_mutex_unlock(&t->reading);
-    if (!good) {
+    if (!store) {
         return CURLE_SSL_CACERT_BADFILE;
     }
-    SSL_CTX_set_cert_store(context, t->store);
+    SSL_CTX_set_cert_store(context, store);
     return CURLE_OK;
 }
 

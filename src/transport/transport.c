@@ -1,12 +1,15 @@
-/* transport.c - what all transports share: waiting, heads, names. */
+/* transport.c - what all transports share: waiting, heads, names, and which
+ * of them is taken. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <curl/curl.h>
 
 #include <apr_cstr.h>
 
-#include "llmux/transport.h"
+#include "curl_pool.h"
+#include "http_pool.h"
 
 void llmux_wait_fd(llmux_wait_t *w, int fd, int events)
 {
@@ -65,30 +68,86 @@ const char *llmux_fail_name(llmux_fail_e f)
     return (size_t)f < n ? fail_names[f] : "unknown failure";
 }
 
-static const struct {
-    const char *scheme;
-    const llmux_transport_t *transport;
-} schemes[] = {
-    { "https:", &llmux_transport_curl },
-    { "http:",  &llmux_transport_curl },
-    { "demo:",  &llmux_transport_demo }
+/* ---- which one -------------------------------------------------------- */
+
+/* libcurl's variables; it takes HTTP_PROXY from nobody, for a CGI's client
+ * could have set it. */
+static const char *const proxy_variables[] = {
+    "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"
 };
 
-const llmux_transport_t *llmux_transport_for(const char *url)
+/* Looked up once: an environment does not change. */
+static int environment_has_proxy;
+
+static int find_proxy(void)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(proxy_variables) / sizeof(proxy_variables[0]);
+         i++) {
+        const char *value = getenv(proxy_variables[i]);
+
+        if (value && *value) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether the host is one that a proxy is not asked for, libcurl knows. */
+static const llmux_transport_t *for_http(const llmux_upstream_t *up)
+{
+    int proxied = up->proxy ? *up->proxy != '\0' : environment_has_proxy;
+
+    return proxied || up->use_curl ? &llmux_transport_curl
+                                   : &llmux_transport_http;
+}
+
+static const llmux_transport_t *for_demo(const llmux_upstream_t *up)
+{
+    return &llmux_transport_demo;
+}
+
+static const struct {
+    const char *scheme;
+    const llmux_transport_t *(*transport)(const llmux_upstream_t *up);
+} schemes[] = {
+    { "https:", for_http },
+    { "http:",  for_http },
+    { "demo:",  for_demo }
+};
+
+const llmux_transport_t *llmux_transport_for(const char *url,
+                                             const llmux_upstream_t *up)
 {
     size_t i;
 
     for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
         if (!apr_cstr_casecmpn(url, schemes[i].scheme,
                                strlen(schemes[i].scheme))) {
-            return schemes[i].transport;
+            return schemes[i].transport(up);
         }
     }
     return NULL;
 }
 
+/* ---- processes -------------------------------------------------------- */
+
 apr_status_t llmux_transport_process_init(void)
 {
+    environment_has_proxy = find_proxy();
     return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? APR_SUCCESS
                                                              : APR_EGENERAL;
+}
+
+apr_status_t llmux_transport_child_init(apr_pool_t *pchild)
+{
+    apr_status_t rv = llmux_http_child_init(pchild);
+
+    return rv == APR_SUCCESS ? llmux_curl_child_init(pchild) : rv;
+}
+
+int llmux_transport_idle_count(void)
+{
+    return llmux_http_idle_count() + llmux_curl_idle_count();
 }

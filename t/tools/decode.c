@@ -7,8 +7,10 @@
  *             then cut at every byte; all must bring the same events
  *     error   {"status", "body"} of a refused request
  *
- * The answer is a line of JSON. Streams are cut at several bytes at a time,
- * which are as far apart as the argument says (default CUTS_APART).
+ * What OpenAI's dialect reads at a glance is parsed as well; that must make
+ * no difference. The answer is a line of JSON. Streams are cut at several
+ * bytes at a time, which are as far apart as the argument says (default
+ * CUTS_APART).
  */
 
 #include <stdio.h>
@@ -417,11 +419,11 @@ static void note_frame(void *baton, llmux_slice_t raw, int done, int comment)
 /* What comes of the bytes in pieces: the first ends at `cut`, the others are
  * so many bytes long. */
 static llmux_buf_t *events_of(apr_pool_t *p, const llmux_dialect_t *dialect,
-                              llmux_slice_t bytes, apr_size_t cut,
-                              apr_size_t length)
+                              int streamed, llmux_slice_t bytes,
+                              apr_size_t cut, apr_size_t length)
 {
     llmux_buf_t *b = llmux_buf_create(p, TEXT_MAX);
-    llmux_stream_t *s = llmux_stream_open(p, &test_env, dialect, 1,
+    llmux_stream_t *s = llmux_stream_open(p, &test_env, dialect, streamed,
                                           note_event, note_frame, b);
     apr_size_t at = 0, end = cut;
 
@@ -444,7 +446,7 @@ static int same_events(apr_pool_t *p, const llmux_buf_t *want,
     int same;
 
     apr_pool_create(&scratch, p);
-    got = events_of(scratch, dialect, bytes, cut, length);
+    got = events_of(scratch, dialect, 1, bytes, cut, length);
     same = got->len == want->len && !got->failed
         && !memcmp(got->data, want->data, want->len);
     apr_pool_destroy(scratch);
@@ -472,7 +474,7 @@ static void try_cuts(apr_pool_t *p, llmux_jw_t *w,
                      const llmux_dialect_t *dialect, llmux_slice_t bytes,
                      apr_size_t apart)
 {
-    const llmux_buf_t *want = events_of(p, dialect, bytes, bytes.len, 1);
+    const llmux_buf_t *want = events_of(p, dialect, 1, bytes, bytes.len, 1);
     apr_size_t first, cuts = 0, wrong = 0;
     int same = same_events(p, want, dialect, bytes, 1, 1);
 
@@ -491,6 +493,54 @@ static void try_cuts(apr_pool_t *p, llmux_jw_t *w,
     else {
         llmux_jw_int(w, (apr_int64_t)wrong);
     }
+}
+
+/* ---- peeking --------------------------------------------------------- */
+
+/* Payloads, and how many of them needed no index. */
+static int payloads, peeked;
+static int (*openai_peek)(llmux_decoder_t *d, llmux_slice_t event_name,
+                          llmux_slice_t text, int whole,
+                          llmux_json_parser_t *parser);
+
+static int counting_peek(llmux_decoder_t *d, llmux_slice_t event_name,
+                         llmux_slice_t text, int whole,
+                         llmux_json_parser_t *parser)
+{
+    int done = openai_peek(d, event_name, text, whole, parser);
+
+    payloads++;
+    peeked += done;
+    return done;
+}
+
+static llmux_decoder_t *counting_decoder(apr_pool_t *p,
+                                         const llmux_env_t *env,
+                                         llmux_emit_fn emit, void *baton)
+{
+    llmux_decoder_t *d = llmux_dialect_openai.decoder(p, env, emit, baton);
+
+    openai_peek = d->peek;
+    d->peek = counting_peek;
+    return d;
+}
+
+static const llmux_dialect_t counting_openai = {
+    .name = "openai", .decoder = counting_decoder
+};
+
+static void try_parsing(apr_pool_t *p, llmux_jw_t *w, int streamed,
+                        llmux_slice_t bytes)
+{
+    const llmux_buf_t *peeking, *parsing;
+
+    payloads = peeked = 0;
+    peeking = events_of(p, &counting_openai, streamed, bytes, bytes.len, 1);
+    parsing = events_of(p, &parsing_openai, streamed, bytes, bytes.len, 1);
+    write_int(w, "payloads", payloads);
+    write_int(w, "peeked", peeked);
+    write_int(w, "parsed_alike", llmux_slice_equal(llmux_buf_slice(peeking),
+                                                   llmux_buf_slice(parsing)));
 }
 
 /* ---- jobs ------------------------------------------------------------ */
@@ -552,6 +602,9 @@ static int job(apr_pool_t *p, char *line, apr_size_t apart)
     }
     if (!strcmp(mode, "stream")) {
         try_cuts(p, &w, dialect, bytes, apart);
+    }
+    if (strcmp(mode, "error") && dialect == &llmux_dialect_openai) {
+        try_parsing(p, &w, !strcmp(mode, "stream"), bytes);
     }
     llmux_jw_close(&w, '}');
     llmux_buf_adds(out, "\n");

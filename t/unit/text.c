@@ -217,16 +217,16 @@ static void sniffing(apr_pool_t *p)
 
 static const struct {
     const char *text;
-    long long us;           /* 0: refused */
+    long long us;           /* -1: refused */
 } durations[] = {
     { "5s", 5000000 }, { "100ms", 100000 }, { "2m", 120000000 },
     { "1h", 3600000000LL }, { "7", 7000000 }, { "5S", 5000000 },
     { "005", 5000000 }, { "31536000", 31536000000000LL },
-    { "8760h", 31536000000000LL }, { "8761h", 0 }, { "31536001s", 0 },
-    { "0", 0 }, { "0s", 0 }, { "-5s", 0 }, { "+5s", 0 }, { "1.5s", 0 },
-    { "", 0 }, { "s", 0 }, { "5 s", 0 }, { " 5s", 0 }, { "5s ", 0 },
-    { "5x", 0 }, { "5ss", 0 }, { "1h30m", 0 }, { "99999999999999999999", 0 },
-    { "9223372036854775807h", 0 }, { "0x10", 0 }, { "1e3", 0 }
+    { "8760h", 31536000000000LL }, { "8761h", -1 }, { "31536001s", -1 },
+    { "0", 0 }, { "0s", 0 }, { "-5s", -1 }, { "+5s", -1 }, { "1.5s", -1 },
+    { "", -1 }, { "s", -1 }, { "5 s", -1 }, { " 5s", -1 }, { "5s ", -1 },
+    { "5x", -1 }, { "5ss", -1 }, { "1h30m", -1 }, { "99999999999999999999", -1 },
+    { "9223372036854775807h", -1 }, { "0x10", -1 }, { "1e3", -1 }
 };
 
 static const struct {
@@ -249,8 +249,8 @@ static void units(void)
 
     for (i = 0; i < COUNT(durations); i++) {
         us = -1;
-        ok(llmux_duration_parse(durations[i].text, &us) == !!durations[i].us
-           && us == (durations[i].us ? durations[i].us : -1),
+        ok(llmux_duration_parse(durations[i].text, &us)
+           == (durations[i].us >= 0) && us == durations[i].us,
            "duration '%s'", durations[i].text);
     }
     for (i = 0; i < COUNT(sizes); i++) {

@@ -178,6 +178,21 @@ static void note_event(void *baton, const llmux_event_t *ev)
     write_event(baton, ev);
 }
 
+/* OpenAI's dialect when every payload is parsed, the ordinary ones too. */
+static llmux_decoder_t *parsing_decoder(apr_pool_t *p, const llmux_env_t *env,
+                                        llmux_emit_fn emit, void *baton)
+{
+    llmux_decoder_t *d = llmux_dialect_openai.decoder(p, env, emit, baton);
+
+    d->peek = NULL;
+    return d;
+}
+
+__attribute__((unused))
+static const llmux_dialect_t parsing_openai = {
+    .name = "openai", .decoder = parsing_decoder
+};
+
 /** Test data with ' for ", and in streams a line for each event. */
 __attribute__((unused))
 static const char *quotes(apr_pool_t *p, const char *text)

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 typedef struct conn_t {
     int fd;
     SSL *ssl;               /* NULL = plain */
+    int id;                 /* which connection to this provider, from 1 */
     int nth;                /* request on this connection, 1 = first */
     char head[65536];       /* request's head, NUL-terminated */
     size_t body;            /* bytes of its body */
@@ -32,6 +34,8 @@ typedef struct conn_t {
 /* Plays one answer; returns 0 to close the connection after it. */
 typedef int (*play_fn)(conn_t *c);
 
+/* One beginning with '!' does not have its request's body read; one ending
+ * with '*' is for all paths that begin so. */
 typedef struct script_t {
     const char *path;
     play_fn play;
@@ -76,6 +80,30 @@ __attribute__((unused))
 static int say(conn_t *c, const char *text)
 {
     return say_bytes(c, text, strlen(text));
+}
+
+/* Each byte in a packet of its own, as far as the other side keeps up. */
+__attribute__((unused))
+static int say_slowly(conn_t *c, const char *text)
+{
+    int on = 1;
+
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    for (; *text && on; text++) {
+        on = say_bytes(c, text, 1);
+        usleep(40);
+    }
+    return on;
+}
+
+/* The connection ends with a reset: to be closed after it. */
+__attribute__((unused))
+static int reset(conn_t *c)
+{
+    struct linger none = { 1, 0 };
+
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    return 0;
 }
 
 /* Has the other side gone within this time? */
@@ -135,7 +163,14 @@ static int hear_body(conn_t *c)
     return c->body == want;
 }
 
-/* A path that begins with '!' does not have its body read. */
+static int is_for(const script_t *line, const char *path)
+{
+    const char *want = line->path + (*line->path == '!');
+    size_t len = strcspn(want, "*");
+
+    return want[len] ? !strncmp(want, path, len) : !strcmp(want, path);
+}
+
 static play_fn script_for(const upstream_t *s, conn_t *c)
 {
     char path[256] = "";
@@ -143,11 +178,11 @@ static play_fn script_for(const upstream_t *s, conn_t *c)
     const char *at;
 
     sscanf(c->head, "%*s %255s", path);
-    at = strstr(path, "://");
+    /* A proxy is asked for a whole URL. */
+    at = *path == '/' ? NULL : strstr(path, "://");
     at = at ? strchr(at + 3, '/') : path;
     at = at ? at : "/";
-    while (line->path && strcmp(line->path + (*line->path == '!'), at)
-           && strcmp(line->path, "*")) {
+    while (line->path && !is_for(line, at)) {
         line++;
     }
     if (line->path && *line->path != '!' && !hear_body(c)) {
@@ -197,11 +232,11 @@ static void *accept_all(void *data)
         if (fd < 0) {
             return NULL;
         }
-        __sync_add_and_fetch(&s->connections, 1);
-        __sync_add_and_fetch(&s->visitors, 1);
         v = calloc(1, sizeof(*v));
         v->server = s;
         v->c.fd = fd;
+        v->c.id = __sync_add_and_fetch(&s->connections, 1);
+        __sync_add_and_fetch(&s->visitors, 1);
         pthread_create(&thread, NULL, visit, v);
         pthread_detach(thread);
     }
@@ -225,10 +260,9 @@ static int listen_somewhere(int *fd, int backlog)
     return ntohs(a.sin_port);
 }
 
-/** Starts it; it runs until the program ends. */
-__attribute__((unused))
-static void upstream_start(upstream_t *s, const script_t *scripts,
-                           SSL_CTX *tls)
+/* On this listener, until the program ends. */
+static void upstream_run(upstream_t *s, const script_t *scripts, SSL_CTX *tls,
+                         int listener, int port)
 {
     pthread_t thread;
 
@@ -236,24 +270,51 @@ static void upstream_start(upstream_t *s, const script_t *scripts,
     memset(s, 0, sizeof(*s));
     s->scripts = scripts;
     s->tls = tls;
-    s->port = listen_somewhere(&s->listener, 64);
+    s->listener = listener;
+    s->port = port;
     pthread_create(&thread, NULL, accept_all, s);
     pthread_detach(thread);
 }
 
-/** Waits until all who came have gone: OpenSSL cleans up when the program
- * ends, and nobody may use it by then. */
+/** Starts it; it runs until the program ends. */
 __attribute__((unused))
-static void upstream_empty(upstream_t *s)
+static void upstream_start(upstream_t *s, const script_t *scripts,
+                           SSL_CTX *tls)
 {
-    int i;
+    int fd, port = listen_somewhere(&fd, 64);
 
-    for (i = 0; i < 500 && __sync_add_and_fetch(&s->visitors, 0); i++) {
-        pause_ms(10);
+    upstream_run(s, scripts, tls, fd, port);
+}
+
+/** Waits until all who came have gone: OpenSSL cleans up when the program
+ * ends, and nobody may use it by then.
+ * @return whether they have */
+__attribute__((unused))
+static int upstream_empty(upstream_t *s)
+{
+    int i, here = 1;
+
+    for (i = 0; i < 500 && here; i++) {
+        here = __sync_add_and_fetch(&s->visitors, 0);
+        pause_ms(here ? 10 : 0);
     }
+    return !here;
+}
+
+/* A counter of the server's. */
+__attribute__((unused))
+static int seen(int *counter)
+{
+    return __sync_add_and_fetch(counter, 0);
 }
 
 /* ---- the client's side ------------------------------------------------ */
+
+/* The one that exchanges go over; NULL = the one that is for their URL. */
+static const llmux_transport_t *over;
+
+/* Whose clock they go by; NULL = the process's. */
+static const llmux_env_t *with_env;
 
 /* What came of an exchange. */
 typedef struct outcome_t {
@@ -270,6 +331,7 @@ typedef struct outcome_t {
     apr_size_t now;             /* body bytes in this step */
     int nap;                    /* ms the client takes for what a step brings */
     int leave;                  /* close once a body byte came */
+    const llmux_transport_t *over;  /* this one; NULL = as below */
 } outcome_t;
 
 static void got_head(void *baton, const llmux_response_t *r)
@@ -290,11 +352,16 @@ static void got_body(void *baton, const char *data, apr_size_t len)
     o->now += len;
 }
 
+static const llmux_env_t *env_now(void)
+{
+    return with_env ? with_env : llmux_env_process();
+}
+
 /** Waits as a caller would. */
 static void wait_poll(llmux_wait_t *w)
 {
     struct pollfd fds[LLMUX_WAIT_FDS];
-    apr_interval_time_t left = w->deadline - apr_time_now();
+    apr_interval_time_t left = w->deadline - llmux_now(env_now());
     int i, ms = left > 0 ? (int)((left + 999) / 1000) : 0;
 
     for (i = 0; i < w->count; i++) {
@@ -309,19 +376,20 @@ static void wait_poll(llmux_wait_t *w)
     }
 }
 
-/** Drives an exchange to its end. `o` may bring `nap` and `leave`. */
+/** Drives an exchange to its end. `o` may bring `nap`, `leave`, `over`. */
 __attribute__((unused))
 static void drive_to_end(apr_pool_t *p, const llmux_request_t *rq,
                          outcome_t *o)
 {
-    const llmux_transport_t *t = llmux_transport_for(rq->url);
+    const llmux_transport_t *t = o->over ? o->over : over ? over
+        : llmux_transport_for(rq->url, rq->upstream);
     llmux_receiver_t to = { got_head, got_body, o };
     apr_time_t start = apr_time_now();
     llmux_wait_t wait = { 0 };
     llmux_wire_t *w;
 
     o->body = llmux_buf_create(p, 64 << 20);
-    w = t->open(p, llmux_env_process(), rq, &to);
+    w = t->open(p, env_now(), rq, &to);
     do {
         o->now = 0;
         o->end = t->step(w, &wait);

@@ -7,10 +7,11 @@
 # In `conf`, __PORT__, __TLSPORT__, __DIR__ and __TREE__ are replaced.
 # Options: module => 0 (without mod_llmux), tls => 1 (a second port with a
 # self-signed certificate), env => {...}, loglevel, access_log (a format; 0 for
-# none).
+# none), files (how many it may have open).
 # Environment: LLMUX_HTTPD, LLMUX_MODULES, LLMUX_MODULE (the .so), APXS,
 # LLMUX_ASAN (the module was built with -fsanitize=address,undefined),
-# LLMUX_KEEP (leave the directories).
+# LLMUX_KEEP (leave the directories), LLMUX_PARK (off, auto or always: how
+# requests wait where a test does not say it).
 package LLMux::Httpd;
 
 use strict;
@@ -101,7 +102,7 @@ sub prepare
     my ($class, %opt) = @_;
     my $self = bless {
         mpm => 'event', module => 1, conf => '', loglevel => 'info',
-        modules => [], %opt, owner => $$, dir => temp_dir('httpd'), ready => 0
+        modules => [], files => 8192, %opt, owner => $$, dir => temp_dir('httpd'), ready => 0
     }, $class;
 
     $self->{module_so} = $ENV{LLMUX_MODULE} || build() . '/mod_llmux.so';
@@ -191,6 +192,8 @@ sub preamble
         ($group ? ('User www-data', "Group $group") : ()),
         $self->load_lines, "LogLevel $self->{loglevel}",
         ($self->{module} ? "LogLevel llmux:debug" : ()),
+        ($self->{module} && $ENV{LLMUX_PARK}
+            ? "LLMuxPark $ENV{LLMUX_PARK}" : ()),
         ($log ? "CustomLog access.log \"$log\"" : ()),
         $mpm_settings{ $self->{mpm} };
 }
@@ -277,7 +280,8 @@ sub launch
 {
     my ($self) = @_;
     my @command = ('/bin/sh', '-c',
-        'ulimit -c unlimited 2>/dev/null; exec "$@"', 'sh',
+        "ulimit -c unlimited 2>/dev/null; ulimit -n $self->{files} "
+        . '2>/dev/null; exec "$@"', 'sh',
         $self->command('-DFOREGROUND'));
     my $pid = fork() // die "fork: $!\n";
 

@@ -10,8 +10,9 @@ use LLMux::Place qw(slurp);
 
 my $longest_function = 120;
 
-my $httpd_header = qr{^(?:httpd|http_\w+|ap_\w+|util_\w+|unixd|scoreboard
-                         |mpm\w*|mod_\w+)\.h$}x;
+my $httpd_header = qr{^(?:httpd|ap_\w+|util_\w+|unixd|scoreboard|mpm\w*|mod_\w+
+                         |http_(?:config|connection|core|log|main|protocol
+                                 |request|vhost))\.h$}x;
 
 # What C offers and this house does not use.
 my @banned = qw(strcpy strcat sprintf vsprintf gets atoi strtok);

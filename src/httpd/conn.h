@@ -1,0 +1,105 @@
+/* conn.h - a client's connection: its worker's way with it, and the request
+ * that waits on it without one.
+ *
+ * A connection of HTTP/2's streams has no context: there is nothing to park
+ * or to linger on. */
+
+#ifndef LLMUX_CONN_H
+#define LLMUX_CONN_H
+
+#include <ap_mmn.h>
+
+#include "server.h"
+
+#if !AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
+#define CONN_STATE_PROCESSING CONN_STATE_READ_REQUEST_LINE
+#endif
+
+/* ---- nest.c: several descriptors behind one --------------------------- */
+
+/* An epoll set that httpd watches in place of the client's socket: the
+ * provider, the client's leaving, a clock. One thread at a time. */
+typedef struct nest_t {
+    int fd;                     /* -1 = not made */
+    int timer;
+    apr_time_t armed;           /* when the timer rings; 0 = not set */
+    int client;                 /* the client's descriptor */
+    unsigned int client_events; /* what of it is watched; 0 = not yet */
+    int count;
+    int watched[LLMUX_WAIT_FDS];
+} nest_t;
+
+void nest_init(nest_t *n, int client);
+
+/** Watches what `wait` says, the client's leaving, and the clock: its
+ * deadline, or `tick` from now when that is earlier. */
+apr_status_t nest_watch(nest_t *n, const llmux_wait_t *wait,
+                        apr_interval_time_t tick);
+
+/** Fills in what is ready. @return 0: the client is gone */
+int nest_look(nest_t *n, llmux_wait_t *wait);
+
+/** `lost`: its descriptor is closed already, by somebody else. */
+void nest_close(nest_t *n, int lost);
+
+/* ---- conn.c ------------------------------------------------------------ */
+
+typedef struct conn_ctx_t {
+    conn_rec *c;
+    apr_socket_t *socket;
+    int fd;                     /* the client's own */
+    int inside;                 /* the other hooks run for it */
+
+    /* parking */
+    nest_t nest;
+    request_ctx_t *suspended;   /* its handler wants to wait elsewhere */
+    request_ctx_t *parked;      /* its request has no worker; NULL = none */
+    int swapped;                /* the socket shows the nest */
+    int parks;                  /* of the request that goes on */
+    struct conn_ctx_t *prev, *next;     /* of those that are parked */
+
+    /* lingering */
+    apr_interval_time_t linger; /* for the request just answered; 0 = not */
+    apr_time_t idle_since;      /* 0 = it is not */
+    apr_interval_time_t patience;   /* the linger of that time */
+    int quick;                  /* its client came back soon, the last time */
+} conn_ctx_t;
+
+/** NULL where there is none. */
+conn_ctx_t *conn_ctx(const conn_rec *c);
+
+/** More than half of this child's workers are busy. */
+int workers_are_scarce(void);
+
+/** In each child. */
+void conn_init(void);
+
+/* ---- park.c ------------------------------------------------------------ */
+
+/** In each child. `tick`: how long httpd leaves a connection alone. */
+void park_init(apr_pool_t *pchild, apr_interval_time_t tick);
+
+/** Can this httpd take a connection back while its request goes on? */
+int park_is_possible(void);
+
+/** Makes ready to wait without a worker. @return 0: it cannot */
+int park_prepare(request_ctx_t *ctx);
+
+/** The worker leaves. @return 0: the child stops, so it stays */
+int park(conn_ctx_t *cc, request_ctx_t *ctx);
+
+/** A worker is back. @return the request, or NULL when there is none any
+ * more */
+request_ctx_t *unpark(conn_ctx_t *cc);
+
+/** The request is about to be finished by a worker. */
+void park_over(conn_ctx_t *cc);
+
+/** The connection ends, and so does what is parked on it. */
+void park_drop(conn_ctx_t *cc);
+
+/** The child must go: every parked request is settled and logged now, for
+ * httpd forgets them. Later ones do not park. */
+void park_stop(void);
+
+#endif

@@ -1,0 +1,570 @@
+# 46-storm.t - hundreds of parked requests while clients vanish and children
+# come and go; and workers that linger for the next request.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use LLMux::Test;
+
+my $path = '/v1/chat/completions';
+my $mock = mock();
+
+# All requests park at once; $more: what differs.
+sub server
+{
+    my ($more, %opt) = @_;
+    return httpd(modules => ['status'], %opt, conf => <<"END");
+ServerLimit 8
+StartServers 2
+ThreadsPerChild 32
+MaxRequestWorkers 64
+MinSpareThreads 33
+MaxSpareThreads 250
+AsyncRequestWorkerFactor 100
+KeepAliveTimeout 30
+LLMuxPark always
+LLMuxDirect on
+<LLMuxProvider mock>
+    LLMuxType openai
+    LLMuxBaseURL @{[ $mock->base('/v1') ]}
+    LLMuxAPIKey sk-mock
+    LLMuxRetries 0
+</LLMuxProvider>
+<Location "/">
+    SetHandler llmux
+</Location>
+<Location "/server-status">
+    SetHandler server-status
+</Location>
+$more
+END
+}
+
+my @allowed = (qr/AH00484|AH00485|AH10159|AH03490/);
+
+sub finish
+{
+    my ($server, @allow) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    # Not while a worker closes a connection: httpd's own race.
+    sleep 0.1;
+    $server->stop('TERM');
+    no_problems($server, @allow);
+    return;
+}
+
+sub no_problems
+{
+    my ($server, @allow) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my @problems = $server->problems(allow => [@allowed, @allow]);
+
+    is_deeply \@problems, [], 'nothing untoward in its log';
+    $server->remove if !@problems;
+    return;
+}
+
+# ---- what a server says of itself
+
+sub status
+{
+    my ($server) = @_;
+    my %status = get($server, '/server-status?auto')->body
+        =~ /^(\w+): (\d+)$/mg;
+    return \%status;
+}
+
+sub settles
+{
+    my ($server, $what) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $want = 'LLMuxInFlight=0 LLMuxParked=0 BusyWorkers=1';
+    my $now;
+
+    wait_until(5, sub {
+        my $status = status($server);
+        $now = join ' ', map { "$_=" . ($status->{$_} // '?') }
+            qw(LLMuxInFlight LLMuxParked BusyWorkers);
+        return $now eq $want;
+    });
+    is $now, $want, "$what: nothing is left";
+    return;
+}
+
+sub parks
+{
+    my ($server, $n, $what) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $parked;
+
+    ok wait_until(3, sub {
+        $parked = status($server)->{LLMuxParked};
+        return $parked >= $n;
+    }), $what or diag "$parked of $n";
+    return;
+}
+
+sub descriptors
+{
+    my ($server) = @_;
+    my $n = 0;
+    $n += () = glob "/proc/$_/fd/*" for $server->children;
+    return $n;
+}
+
+sub resident
+{
+    my ($server) = @_;
+    my $sum = 0;
+    slurp("/proc/$_/status") =~ /^VmRSS:\s+(\d+)/m and $sum += $1
+        for $server->children;
+    return $sum;
+}
+
+# Once it has been the same for half a second, and at the longest.
+sub settled
+{
+    my ($code) = @_;
+    my ($last, $since) = (-1, 0);
+
+    wait_until(4, sub {
+        my $now = $code->();
+        ($last, $since) = ($now, time) if $now != $last;
+        return time - $since > 0.5;
+    });
+    return $last;
+}
+
+# ---- crowds of streams
+
+my $so_far = 0;
+
+sub said
+{
+    return join '', map { $_->{json}{choices}[0]{delta}{content} // '' }
+        grep { $_->{json} && $_->{json}{choices} } $_[0]->events;
+}
+
+# n streams, each with words of its own: {client, id, text}.
+sub crowd
+{
+    my ($server, $n, $model, $words) = @_;
+
+    return map {
+        my $id = 'c' . ++$so_far . 'c';
+        my $text = join ' ', $id, map { "w$_" } 2 .. $words;
+        my $c = client($server);
+        $c->send_request(POST => $path, headers => { 'X-Request-ID' => $id },
+                         body => chat($model, $text, stream => true));
+        { client => $c, id => $id, text => $text };
+    } 1 .. $n;
+}
+
+# Takes in what comes until each has its first word. How many have?
+sub begun
+{
+    my @crowd = @_;
+    my $n;
+
+    wait_until(6, sub {
+        $_->{client}->look(0) for @crowd;
+        $n = grep { $_->{client}{in} =~ /$_->{id}/ } @crowd;
+        return $n == @crowd;
+    });
+    return $n;
+}
+
+# All at the same time, for each is told when it came; to their ends.
+sub read_all
+{
+    my %left = map { $_->{client} => $_->{client} } @_;
+    my $end = time + patience(20);
+
+    while (%left && time < $end) {
+        for my $c (values %left) {
+            $c->look(0);
+            $c->{response}->feed(\$c->{in}, time);
+            delete $left{$c} if $c->{response}->done || $c->{closed};
+        }
+        sleep 0.01;
+    }
+    return map { $_->{client}{response}->done ? $_->{client}{response}
+                 : $_->{client}->read } @_;
+}
+
+sub is_complete
+{
+    my ($s, $res) = @_;
+    return $res->ok && $res->status == 200 && said($res) eq $s->{text}
+        && $res->body =~ /\ndata: \[DONE\]\n\n\z/;
+}
+
+sub all_complete
+{
+    my ($what, @crowd) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my @answers = read_all(@crowd);
+    my @bad = grep { !is_complete($crowd[$_], $answers[$_]) } 0 .. $#crowd;
+
+    is scalar(@crowd) - @bad, scalar(@crowd), "$what: all are complete";
+    diag $answers[ $bad[0] ]->error // 'no error', "\n",
+        $answers[ $bad[0] ]->body if @bad;
+    return;
+}
+
+# They look broken, as they are.
+sub all_broken
+{
+    my ($what, @crowd) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my @answers = read_all(@crowd);
+
+    is scalar(grep { $_->error && $_->body !~ /\[DONE\]/ } @answers),
+        scalar(@crowd), "$what: all look broken";
+    return;
+}
+
+# The provider has let go of all of them.
+sub let_go
+{
+    my ($what, @crowd) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my %wanted = map { $_->{id} => 1 } @crowd;
+    my $n;
+
+    wait_until(3, sub {
+        $n = grep { $_->{how} && $_->{how} eq 'peer_closed'
+            && $_->{body} =~ /(c\d+c)/ && $wanted{$1} } $mock->requests;
+        return $n == @crowd;
+    });
+    is $n, scalar(@crowd), "$what: the provider is let go";
+    return;
+}
+
+# Each has one line in the log, that says how it ended.
+sub logged
+{
+    my ($server, $end, @crowd) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my %wanted = map { $_->{id} => 1 } @crowd;
+    my %ends;
+
+    wait_until(3, sub {
+        my @mine = grep { $wanted{ $_->{request_id} // '' } }
+            $server->access_lines;
+        %ends = ();
+        $ends{ $_->{end} // 'none' }++ for @mine;
+        return @mine >= @crowd;
+    });
+    is_deeply \%ends, { $end => scalar @crowd },
+        "the log has a line for each: $end";
+    return;
+}
+
+# Which child has which stream: {id => pid}.
+sub child_of
+{
+    my ($server) = @_;
+    my %child;
+
+    for (split /\n/, $server->log_text) {
+        $child{$2} = $1 if /\[pid (\d+)[^\]]*\].* LX0031: \[(c\d+c)\]/;
+    }
+    return \%child;
+}
+
+# ----------------------------------------------------------------------
+
+# 250 of them within 1.5 s, each for half a second at most.
+sub storm
+{
+    my ($server) = @_;
+    my @plan;
+
+    for my $i (1 .. 250) {
+        my ($begin, $life) = (rand 1.5, rand 0.5);
+        my $way = $i % 2 ? 'abort' : 'close';
+        my $model = 'mock/m' . ('+gap=40', '+stall=30', '+stall_after=2,30',
+                                '+flood=3000,100+gap=5')[$i % 4];
+        my $s;
+        push @plan, [$begin, sub { ($s) = crowd($server, 1, $model, 50) }],
+            [$begin + $life, sub { $s->{client}->$way }];
+    }
+    my $start = time;
+    for my $step (sort { $a->[0] <=> $b->[0] } @plan) {
+        my $ahead = $start + $step->[0] - time;
+        sleep $ahead if $ahead > 0;
+        $step->[1]->();
+    }
+    return;
+}
+
+subtest 'clients vanish by the hundred' => sub {
+    my $seed = 4712;
+    note "seed $seed";
+    srand $seed;
+    my $server = server('');
+    my (@fds, @rss);
+
+    # The most that will be at the same time, so that all has been needed.
+    my @crowd = crowd($server, 250, 'mock/m+stall_after=3,30', 3);
+    is begun(@crowd), 250, 'a crowd to warm it up';
+    parks($server, 250, 'all are parked');
+    $_->{client}->abort for @crowd;
+    let_go('the crowd', @crowd);
+    for my $round (1 .. 3) {
+        storm($server);
+        settles($server, "round $round");
+        ok wait_until(3, sub { !grep { !$_->{how} } $mock->requests }),
+            "round $round: no request is left at the provider";
+        push @fds, settled(sub { descriptors($server) });
+        push @rss, resident($server);
+    }
+    is scalar($server->children), 2, 'the children are the same two';
+    # Each keeps some idle connections to the provider.
+    cmp_ok $fds[2] - $fds[0], '<=', 8, "descriptors stay: @fds";
+    SKIP: {
+        skip 'ASan keeps freed memory: no bound', 1 if $ENV{LLMUX_ASAN};
+        cmp_ok $rss[2] - $rss[0], '<', 3000, "kB of memory stay: @rss";
+    }
+    my %ends;
+    $ends{ $_->{end} }++ for grep { $_->{end} } $server->access_lines;
+    cmp_ok $ends{client_gone} // 0, '>', 600, 'the log says who left';
+    is_deeply [sort keys %ends], ['client_gone'], '... and nothing else'
+        or diag join ' ', %ends;
+    finish($server);
+};
+
+subtest 'two graceful restarts under 300 parked streams' => sub {
+    my $server = server('');
+    my @old = $server->children;
+    my @crowd = crowd($server, 300, 'mock/m+gap=450', 10);
+
+    is begun(@crowd), 300, 'all have begun';
+    parks($server, 250, 'nearly all are parked at the same time');
+    for my $round (1, 2) {
+        ok $server->graceful, "restart $round";
+        is post($server, $path, chat('mock/m', 'x'))->status, 200,
+            '... and it serves';
+    }
+    cmp_ok status($server)->{LLMuxInFlight}, '>=', 290,
+        'those of before are counted';
+    all_complete('none is cut', @crowd);
+    my $done = time;
+    $_->{client}->close for @crowd;
+    ok wait_until(6, sub {
+        my %now = map { $_ => 1 } $server->children;
+        return !grep { $now{$_} } @old;
+    }), 'the old children go then';
+    logged($server, 'ok', @crowd);
+    settles($server, 'after it');
+    finish($server);
+};
+
+subtest 'a stop under 300 parked streams' => sub {
+    my $server = server('');
+    my @crowd = crowd($server, 300, 'mock/m+stall_after=3,30', 3);
+
+    is begun(@crowd), 300, 'all have begun';
+    parks($server, 300, 'all are parked');
+    sleep 0.1;
+    my $began = time;
+    ok $server->stop('TERM'), 'it goes, and nothing is left';
+    cmp_ok time - $began, '<', patience(3), 'soon';
+    all_broken('streams', @crowd);
+    let_go('streams', @crowd);
+    logged($server, 'server_stopped', @crowd);
+    no_problems($server);
+};
+
+subtest 'a hard restart under 300 parked streams' => sub {
+    my $server = server('');
+    my @crowd = crowd($server, 300, 'mock/m+stall_after=3,30', 3);
+
+    is begun(@crowd), 300, 'all have begun';
+    parks($server, 300, 'all are parked');
+    sleep 0.1;
+    my $began = time;
+    kill HUP => $server->pid;
+    all_broken('streams', @crowd);
+    let_go('streams', @crowd);
+    ok $server->wait_ready(2), 'it serves again';
+    cmp_ok time - $began, '<', patience(4), 'soon';
+    settles($server, 'with the memory of before');
+    logged($server, 'server_stopped', @crowd);
+    finish($server);
+};
+
+subtest 'a child is killed' => sub {
+    my $server = server('');
+    my @crowd = crowd($server, 200, 'mock/m+stall_after=3,30', 3);
+
+    is begun(@crowd), 200, 'all have begun';
+    parks($server, 200, 'all are parked');
+    my $child_of = child_of($server);
+    my $victim = $child_of->{ $crowd[0]{id} };
+    my @hit = grep { $child_of->{ $_->{id} } == $victim } @crowd;
+    my @others = grep { $child_of->{ $_->{id} } != $victim } @crowd;
+    kill KILL => $victim;
+
+    all_broken('its ' . @hit, @hit);
+    let_go('its ' . @hit, @hit);
+    my $status;
+    ok wait_until(5, sub {
+        $status = status($server);
+        return 2 == grep { $status->{$_} == @others }
+            qw(LLMuxParked LLMuxInFlight);
+    }), 'the others are all that is counted'
+        or diag "$status->{LLMuxInFlight}, $status->{LLMuxParked} of "
+            . @others;
+    my @more = crowd($server, 60, 'mock/m+stall_after=3,30', 3);
+    is begun(@more), 60, 'others may begin';
+    parks($server, @others + 60, '... and park');
+    $_->{client}->abort for @others, @more;
+    settles($server, 'after it');
+    finish($server, qr/exit signal Killed/);
+};
+
+subtest 'children that retire' => sub {
+    my $worn = server("MaxConnectionsPerChild 40\nStartServers 1\n");
+    # Four of them look idle when all requests are parked.
+    my $spare = server("StartServers 4\nMaxRequestWorkers 256\n"
+        . "MinSpareThreads 1\nMaxSpareThreads 40\n");
+    my @crowds = map { [crowd($_, 150, 'mock/m+gap=500', 9)] } $worn, $spare;
+    my @was = map { [$_->children] } $worn, $spare;
+
+    is begun(@{ $crowds[0] }), 150, 'worn out: all have begun';
+    is begun(@{ $crowds[1] }), 150, 'too many: all have begun';
+    all_complete('worn out', @{ $crowds[0] });
+    all_complete('too many', @{ $crowds[1] });
+    $_->{client}->close for map { @$_ } @crowds;
+    my $child_of = child_of($worn);
+    my %pids = map { $child_of->{ $_->{id} } => 1 } @{ $crowds[0] };
+    cmp_ok scalar(keys %pids), '>=', 3, 'worn out: several took part';
+    ok wait_until(6, sub { scalar($spare->children) < @{ $was[1] } }),
+        'too many: some have retired';
+    settles($_, 'after it') for $worn, $spare;
+    finish($_) for $worn, $spare;
+};
+
+# ---- lingering
+
+# Has a worker stayed with a connection, beside the one that tells?
+sub lingers { return status($_[0])->{BusyWorkers} - 1 }
+
+sub asks
+{
+    my ($c, $id) = @_;
+    my $res = $c->post($path, chat('mock/m', $id));
+    return $res->status == 200 && $res->body =~ /"\Q$id\E"/;
+}
+
+sub one_child { return server("StartServers 1\nMaxRequestWorkers 32\n"
+                              . "MinSpareThreads 1\nServerLimit 1\n$_[0]") }
+
+subtest 'a worker stays for the next request' => sub {
+    my $server = one_child("LLMuxPark auto\nLLMuxLinger 500ms\n");
+    my $c = client($server);
+    my @ids = map { "c$_-linger" } 1 .. 30;
+
+    my $began = time;
+    is scalar(grep { asks($c, $_) } @ids), 30, '30 requests in a row';
+    my $took = time - $began;
+    cmp_ok $took, '<', patience(0.6), 'without delay';
+    my %threads = map { /pid (\d+:tid \d+).* LX0031:/ ? ($1 => 1) : () }
+        split /\n/, $server->log_text;
+    is scalar(keys %threads), 1, 'one thread answered all';
+    is lingers($server), 1, 'it waits for more';
+    ok wait_until(1, sub { lingers($server) == 0 }), '... not for ever';
+
+    ok asks($c, 'late'), 'who paused is answered';
+    is lingers($server), 0, '... and not waited for again';
+    ok asks($c, 'soon'), 'when he comes back soon';
+    is lingers($server), 1, '... he is';
+    $c->close;
+    ok wait_until(0.3, sub { lingers($server) == 0 }),
+        'who leaves is not waited for';
+
+    my $other = client($server);
+    $other->get('/server-status?auto');
+    is lingers($server), 0, 'nobody lingers for what others answered';
+    my @crowd = map { client($server) } 1 .. 30;
+    asks($_, 'one of many') for @crowd;
+    cmp_ok lingers($server), '<=', 17, 'nor do more than half of them';
+    ok asks(client($server), 'another'), '... so that others are served';
+    finish($server);
+};
+
+subtest 'LLMuxLinger 0' => sub {
+    my $server = one_child("LLMuxPark auto\nLLMuxLinger 0\n");
+    my $c = client($server);
+
+    is scalar(grep { asks($c, "x$_") } 1 .. 30), 30, '30 requests in a row';
+    is lingers($server), 0, 'nobody lingers';
+    finish($server);
+};
+
+# Everybody asks again as soon as he is answered. What fails must never have
+# been begun: an idle connection may be closed, and the client asks anew.
+subtest 'graceful restarts while everybody is in a hurry' => sub {
+    my $server = server("LLMuxPark auto\nMaxKeepAliveRequests 0\n");
+    my @clients = map { { n => 0 } } 1 .. 16;
+    my ($answered, @failed, @wrong) = (0);
+    my $ask = sub {
+        my ($s) = @_;
+        $s->{client} //= client($server);
+        $s->{id} = 'c' . ++$so_far . 'c';
+        $s->{client}->send_request(POST => $path, body =>
+            chat('mock/m', $s->{id}), headers =>
+            { 'X-Request-ID' => $s->{id} });
+    };
+    $ask->($_) for @clients;
+    my $began = time;
+    my @at = (0.7, 1.7);
+    while (time - $began < 3) {
+        if (@at && time - $began > $at[0]) {
+            shift @at;
+            kill USR1 => $server->pid;
+        }
+        for my $s (@clients) {
+            my $c = $s->{client};
+            $c->look(0);
+            my $res = $c->{response};
+            $res->feed(\$c->{in}, time);
+            if ($res->done) {
+                $answered++;
+                $s->{n}++;
+                push @wrong, $s->{id} . ' ' . $res->body
+                    if $res->body !~ /"\Q$s->{id}\E"/;
+            }
+            elsif ($c->{closed}) {
+                push @failed, $s->{id};
+                push @wrong, "$s->{id}: cut"
+                    if $res->{head} ne '' || defined $res->{head_at};
+                push @wrong, "$s->{id}: closed before it had one answer"
+                    if !$s->{n};
+                delete $s->{client};
+                $s->{n} = 0;
+            }
+            else {
+                next;
+            }
+            $ask->($s);
+        }
+    }
+    note "$answered answered, " . @failed . ' had to ask again';
+    cmp_ok $answered, '>', 300, 'many are answered';
+    is_deeply \@wrong, [], 'each with his own answer, none is cut';
+    cmp_ok scalar(@failed), '<=', 4 * 16, 'few had to ask again';
+    $_->{client}->close for @clients;
+    my %failed = map { $_ => 1 } @failed;
+    is_deeply [grep { $failed{$_} } map { $_->{request_id} // () }
+        $server->access_lines($answered)], [],
+        'those that had to ask again had not been begun';
+    like $server->log_text, qr/(?:AH00493.*){2}/s, 'restarted twice';
+    ok $server->wait_ready(3), '... and ready';
+    settles($server, 'after it');
+    finish($server);
+};
+
+done_clean();
+done_testing;
