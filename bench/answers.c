@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stamp.h"
 #include "timers.h"
 
 #define ANSWERS_MAX 128
@@ -22,7 +23,7 @@ static int file_count;
 
 /* What a model's name says. */
 typedef struct recipe_t {
-    long bytes, parts, delay, gap, file;
+    long bytes, parts, delay, gap, stamped, file;
 } recipe_t;
 
 static void fail(const char *what)
@@ -219,6 +220,20 @@ static void draft_close(draft_t *d)
     fclose(d->out);
     d->part->data = d->data;
     d->part->len = d->len;
+    d->part->stamp = 0;
+}
+
+/* The header and the line of the chunk's size move the stamp behind them. */
+static void find_stamp(part_t *part)
+{
+    const char *mark = memmem(part->data, part->len, STAMP_TEXT,
+                              strlen(STAMP_TEXT));
+
+    if (!mark || part->len > STAMPED_MAX) {
+        fprintf(stderr, "a part has no room for the time\n");
+        exit(2);
+    }
+    part->stamp = mark + 1 - part->data;
 }
 
 static void add_header(FILE *out, const question_t *q, const char *type)
@@ -280,10 +295,11 @@ static void make_whole(answer_t *a, const recipe_t *r)
 /* The role comes together with the first words, and what ends a stream with
  * the last ones: every part is content, so that the time to the first token
  * means the same whoever passes it on. */
-static void make_part(answer_t *a, int i, int count)
+static void make_part(answer_t *a, int i, const recipe_t *r)
 {
     const question_t *q = &a->question;
     const dialect_t *say = dialect(q);
+    int last = i == r->parts - 1;
     char *data = NULL;
     size_t len;
     FILE *out = open_memstream(&data, &len);
@@ -294,23 +310,27 @@ static void make_part(answer_t *a, int i, int count)
     if (i == 0) {
         expand(out, say->start, q->model, "");
     }
-    expand(out, say->delta, q->model, words[i % WORDS]);
-    if (i == count - 1) {
+    expand(out, say->delta, q->model,
+           r->stamped ? STAMP_TEXT : words[i % WORDS]);
+    if (last) {
         expand(out, say->end, q->model, "");
         expand(out, q->usage ? say->usage : "", q->model, "");
         expand(out, say->done, q->model, "");
     }
     fclose(out);
-    add_chunk(a, data, len, i == count - 1);
+    add_chunk(a, data, len, last);
+    if (r->stamped) {
+        find_stamp(&a->parts[i]);
+    }
     free(data);
 }
 
 static void make_stream(answer_t *a, const recipe_t *r)
 {
-    long i;
+    int i;
 
     for (i = 0; i < r->parts; i++) {
-        make_part(a, (int)i, (int)r->parts);
+        make_part(a, i, r);
     }
 }
 
@@ -382,6 +402,8 @@ static long *ingredient(recipe_t *r, char letter)
         return &r->delay;
     case 'g':
         return &r->gap;
+    case 's':
+        return &r->stamped;
     case 'f':
         return &r->file;
     }

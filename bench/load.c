@@ -2,7 +2,7 @@
  *
  *     load -a port -u path -b file [-c clients] [-t seconds | -n count]
  *          [-r rate] [-k think_ms] [-s spread_ms] [-d first_ms] [-g gap_ms]
- *          [-e end] [-o file]
+ *          [-e end] [-o file] [-w]
  *
  * Closed loop: each client asks again when it has its answer and has thought
  * for -k. With -r an open loop: requests fall due at that rate, and their
@@ -10,7 +10,8 @@
  * the clients' first requests, -d and -g say how long the provider takes, so
  * that what was added can be told (without -d: beyond the median), -e is what
  * the last bytes of every body must hold, -o takes the times to the first
- * byte.
+ * byte. With -w the chunks say when they were written, and how long each
+ * was under way is told too.
  *
  * Prints one line of name=value, times in microseconds. */
 
@@ -29,11 +30,12 @@
 #include <unistd.h>
 
 #include "reply.h"
+#include "request.h"
 #include "samples.h"
+#include "stamp.h"
 #include "timers.h"
 
 #define EVENTS_MAX   256
-#define BODY_MAX     (4 << 20)
 #define CLIENTS_MAX  8192
 #define ERRORS_MAX   1000
 #define PATIENCE     (10000 * MS)   /* for answers after the last request */
@@ -41,7 +43,7 @@
 static struct {
     int port;
     const char *path, *body, *end, *out;
-    int clients;
+    int clients, written;
     double seconds, rate;
     long count;
     int64_t think, spread, first, gap;
@@ -55,19 +57,20 @@ typedef struct client_t {
     int64_t asked, last;    /* when it fell due, when bytes came last */
     int seen;               /* a byte of this body has come */
     struct client_t *next;  /* in the list of idle ones, open loop */
+    stamp_t stamp;
     reply_t reply;
 } client_t;
 
 static int ep;
-static char *request;
-static size_t request_len;
+static request_t request;
+static int64_t read_at;         /* when these bytes came */
 static client_t *idle;
 
 static int64_t began, limit;    /* when the first and the last may ask */
 static long asked, busy;
 
 static struct {
-    samples_t latency, first, gap;
+    samples_t latency, first, gap, delay;
     long responses, errors, reconnects;
     size_t body_min, body_max;
     int64_t last;
@@ -125,12 +128,12 @@ static void complain(const client_t *c, const char *why)
 
 static void send_rest(client_t *c)
 {
-    ssize_t n = send(c->fd, request + c->sent, request_len - c->sent,
+    ssize_t n = send(c->fd, request.data + c->sent, request.len - c->sent,
                      MSG_NOSIGNAL | MSG_DONTWAIT);
 
     /* A connection that is gone is told by the next read. */
     c->sent += n > 0 ? n : 0;
-    if (c->sent < request_len) {
+    if (c->sent < request.len) {
         watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
     }
 }
@@ -144,6 +147,7 @@ static void ask(client_t *c, int64_t due)
     c->busy = 1;
     c->sent = 0;
     c->seen = 0;
+    c->stamp.place = 0;
     c->asked = due;
     asked++;
     busy++;
@@ -210,6 +214,21 @@ static void note_bytes(client_t *c, int64_t now)
     c->last = now;
 }
 
+/* How long was what just came under way? */
+static void note_stamps(void *client, const char *data, size_t len)
+{
+    client_t *c = client;
+    int64_t written;
+
+    for (;;) {
+        written = stamp_next(&c->stamp, &data, &len);
+        if (written < 0) {
+            return;
+        }
+        samples_add(&seen.delay, read_at - written);
+    }
+}
+
 static void judge(client_t *c, int64_t now)
 {
     const reply_t *r = &c->reply;
@@ -234,7 +253,7 @@ static void finish(client_t *c, int64_t now)
     c->busy = 0;
     busy--;
     if (c->reply.closes || c->reply.state != REPLY_DONE
-        || c->sent < request_len) {
+        || c->sent < request.len) {
         leave(c);
     }
     go_on(c, now);
@@ -269,6 +288,7 @@ static void receive(client_t *c)
         leave(c);
         return;
     }
+    read_at = now;
     if (reply_feed(&c->reply, data, n)) {
         note_bytes(c, now);
     }
@@ -340,6 +360,8 @@ static void start(client_t *clients)
 
     for (i = 0; i < opt.clients; i++) {
         clients[i].fd = -1;
+        clients[i].reply.take = opt.written ? note_stamps : NULL;
+        clients[i].reply.owner = &clients[i];
         join(&clients[i]);
     }
     began = seen.last = bench_now();
@@ -358,27 +380,6 @@ static void start(client_t *clients)
 
 /* ---- in and out ------------------------------------------------------ */
 
-static void make_request(void)
-{
-    char *body = malloc(BODY_MAX);
-    FILE *in = fopen(opt.body, "rb");
-    FILE *out = open_memstream(&request, &request_len);
-    size_t n;
-
-    if (!body || !in || !out) {
-        fail(opt.body);
-    }
-    n = fread(body, 1, BODY_MAX, in);
-    fprintf(out, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-            "Accept: application/json\r\nContent-Type: application/json\r\n"
-            "User-Agent: bench/1.0\r\nAuthorization: Bearer sk-bench\r\n"
-            "Content-Length: %zu\r\n\r\n", opt.path, opt.port, n);
-    fwrite(body, 1, n, out);
-    fclose(out);
-    fclose(in);
-    free(body);
-}
-
 static void report_steps(void)
 {
     uint64_t steps[STEPS] = { 0 };
@@ -387,7 +388,12 @@ static void report_steps(void)
     int i;
 
     samples_steps(&seen.first, usual, steps);
-    samples_steps(&seen.gap, opt.gap / 1000, steps);
+    if (opt.written) {
+        samples_steps(&seen.delay, 0, steps);
+    }
+    else {
+        samples_steps(&seen.gap, opt.gap / 1000, steps);
+    }
     for (i = 0; i < STEPS; i++) {
         printf("%s%" PRIu64, i ? "," : " steps=", steps[i]);
     }
@@ -397,6 +403,7 @@ static void report_steps(void)
 static void report(void)
 {
     samples_t *l = &seen.latency, *f = &seen.first, *g = &seen.gap;
+    samples_t *d = &seen.delay;
 
     printf("responses=%ld errors=%ld reconnects=%ld seconds=%.3f ",
            seen.responses, seen.errors, seen.reconnects,
@@ -406,6 +413,9 @@ static void report(void)
     printf("first_p50=%.0f first_p99=%.0f gap_p50=%.0f gap_p99=%.0f ",
            samples_percentile(f, 50), samples_percentile(f, 99),
            samples_percentile(g, 50), samples_percentile(g, 99));
+    printf("delays=%zu delay_p50=%.0f delay_p99=%.0f delay_max=%.0f ",
+           d->count, samples_percentile(d, 50), samples_percentile(d, 99),
+           samples_percentile(d, 100));
     printf("reads=%zu body_min=%zu body_max=%zu", f->count + g->count,
            seen.responses ? seen.body_min : 0, seen.body_max);
     report_steps();
@@ -428,7 +438,7 @@ static int usage(void)
 {
     fprintf(stderr, "usage: load -a port -u path -b file [-c clients] "
             "[-t seconds | -n count] [-r rate] [-k think_ms] [-s spread_ms] "
-            "[-d first_ms] [-g gap_ms] [-e end] [-o file]\n");
+            "[-d first_ms] [-g gap_ms] [-e end] [-o file] [-w]\n");
     return 2;
 }
 
@@ -474,6 +484,9 @@ static int read_option(int letter, const char *arg)
     case 'o':
         opt.out = arg;
         break;
+    case 'w':
+        opt.written = 1;
+        break;
     default:
         return 0;
     }
@@ -485,7 +498,7 @@ int main(int argc, char **argv)
     client_t *clients;
     int letter;
 
-    while ((letter = getopt(argc, argv, "a:u:b:c:t:n:r:k:s:d:g:e:o:")) != -1) {
+    while ((letter = getopt(argc, argv, "a:u:b:c:t:n:r:k:s:d:g:e:o:w")) != -1) {
         if (!read_option(letter, optarg)) {
             return usage();
         }
@@ -501,7 +514,7 @@ int main(int argc, char **argv)
     if (!clients || ep < 0) {
         fail("load");
     }
-    make_request();
+    request_make(&request, opt.port, opt.path, opt.body);
     start(clients);
     run();
     report();

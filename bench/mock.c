@@ -1,9 +1,10 @@
 /* mock.c - a provider for the benchmark: one thread, epoll, almost no work.
  *
- *     mock [-p port] [-f recording]...
+ *     mock [-p port] [-l addresses] [-f recording]...
  *
- * Listens on loopback, prints its port, ends on SIGTERM or with its parent.
- * answers.h says which models it has. */
+ * Listens on 127.0.0.1 and, with -l 4, on the three addresses behind it,
+ * prints its port, ends on SIGTERM or with its parent. answers.h says which
+ * models it has. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,10 +21,12 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "stamp.h"
 #include "timers.h"
 
 #define REQUEST_MAX (4 << 20)
 #define EVENTS_MAX  256
+#define LISTEN_MAX  16      /* addresses */
 
 typedef struct conn_t {
     bench_timer_t timer;    /* first: a timer is its connection */
@@ -37,10 +40,12 @@ typedef struct conn_t {
     int64_t began;          /* when the first part is due */
     int part;
     size_t sent;            /* of that part */
+    int64_t written;        /* when its first byte was, if it says so */
     struct conn_t *next;    /* in the list of spent ones */
 } conn_t;
 
 static int ep;
+static int listeners[LISTEN_MAX], listener_count;
 static conn_t *spent;
 
 static void fail(const char *what)
@@ -84,7 +89,7 @@ static void bury(void)
     }
 }
 
-static void accept_all(int listener)
+static void accept_from(int listener)
 {
     int one = 1, fd;
 
@@ -102,6 +107,15 @@ static void accept_all(int listener)
         }
         c->fd = fd;
         watch(c, EPOLL_CTL_ADD, EPOLLIN);
+    }
+}
+
+static void accept_all(void)
+{
+    int i;
+
+    for (i = 0; i < listener_count; i++) {
+        accept_from(listeners[i]);
     }
 }
 
@@ -233,11 +247,27 @@ static void unblock(conn_t *c, int blocked)
     }
 }
 
+/* The part's bytes; one that carries the time has it from its first byte on. */
+static const char *bytes_of(conn_t *c, const part_t *part)
+{
+    static char copy[STAMPED_MAX];
+
+    if (!part->stamp) {
+        return part->data;
+    }
+    if (!c->sent) {
+        c->written = bench_now();
+    }
+    memcpy(copy, part->data, part->len);
+    stamp_write(copy + part->stamp, c->written);
+    return copy;
+}
+
 /* @return 0: not all of this part could be written now */
 static int write_part(conn_t *c)
 {
     const part_t *part = &c->answer->parts[c->part];
-    ssize_t n = send(c->fd, part->data + c->sent, part->len - c->sent,
+    ssize_t n = send(c->fd, bytes_of(c, part) + c->sent, part->len - c->sent,
                      MSG_NOSIGNAL);
 
     if (n < 0 && errno != EAGAIN) {
@@ -323,7 +353,7 @@ static void wake(conn_t *c, uint32_t events)
     }
 }
 
-static void run(int listener)
+static void run(void)
 {
     struct epoll_event events[EVENTS_MAX];
     bench_timer_t *t;
@@ -336,7 +366,7 @@ static void run(int listener)
                 wake(events[i].data.ptr, events[i].events);
             }
             else {
-                accept_all(listener);
+                accept_all();
             }
         }
         while ((t = bench_timer_due(bench_now())) != NULL) {
@@ -347,7 +377,7 @@ static void run(int listener)
     }
 }
 
-/* The listener is the one without a connection. */
+/* Listeners are those without a connection. @return the port */
 static int open_listener(int port)
 {
     struct sockaddr_in sa = { .sin_family = AF_INET };
@@ -357,39 +387,61 @@ static int open_listener(int port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
     sa.sin_port = htons(port);
-    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK + listener_count);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0
         || listen(fd, 4096) < 0
         || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
         fail("listen");
     }
-    ep = epoll_create1(EPOLL_CLOEXEC);
     epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
-    printf("%d\n", ntohs(sa.sin_port));
+    listeners[listener_count++] = fd;
+    return ntohs(sa.sin_port);
+}
+
+static void open_listeners(int port, int count)
+{
+    int i;
+
+    ep = epoll_create1(EPOLL_CLOEXEC);
+    if (ep < 0) {
+        fail("epoll_create1");
+    }
+    for (i = 0; i < count; i++) {
+        port = open_listener(port);
+    }
+    printf("%d\n", port);
     fflush(stdout);
-    return fd;
 }
 
 int main(int argc, char **argv)
 {
-    int port = 0, opt;
+    int port = 0, addresses = 1, opt;
 
-    while ((opt = getopt(argc, argv, "p:f:")) != -1) {
+    while ((opt = getopt(argc, argv, "p:l:f:")) != -1) {
         switch (opt) {
         case 'p':
             port = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'l':
+            addresses = (int)strtol(optarg, NULL, 10);
             break;
         case 'f':
             answers_file(optarg);
             break;
         default:
-            fprintf(stderr, "usage: mock [-p port] [-f recording]...\n");
+            fprintf(stderr, "usage: mock [-p port] [-l addresses] "
+                    "[-f recording]...\n");
             return 2;
         }
     }
+    if (addresses < 1 || addresses > LISTEN_MAX) {
+        fprintf(stderr, "mock: 1 to %d addresses\n", LISTEN_MAX);
+        return 2;
+    }
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     bench_timers_init();
-    run(open_listener(port));
+    open_listeners(port, addresses);
+    run();
     return 0;
 }

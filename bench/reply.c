@@ -89,6 +89,9 @@ static size_t feed_data(reply_t *r, const char *data, size_t len)
     size_t n = len < r->left ? len : r->left;
 
     keep_tail(r, data, n);
+    if (r->take) {
+        r->take(r->owner, data, n);
+    }
     r->body += n;
     r->left -= n;
     if (!r->left) {

@@ -28,11 +28,13 @@ typedef struct reply_t {
     size_t body;            /* bytes of the body so far */
     char tail[TAIL_MAX + 1];    /* the body's last bytes */
     size_t tail_len;
-    char head[HEAD_MAX + 1];
+    void (*take)(void *owner, const char *data, size_t len);
+    void *owner;            /* of take, which gets the body, or is NULL */
     size_t head_len;
+    char head[HEAD_MAX + 1];    /* last: most of it is never touched */
 } reply_t;
 
-/** Makes ready for the next response. */
+/** Makes ready for the next response; take and owner stay. */
 void reply_reset(reply_t *r);
 
 /**

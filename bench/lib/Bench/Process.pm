@@ -8,7 +8,8 @@ use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time clock_gettime);
 
-our @EXPORT_OK = qw(start stop free_port await_port cpu_of tree_of);
+our @EXPORT_OK = qw(start stop free_port await_port cpu_of tree_of memory_of
+                    threads_of);
 
 my %running;    # pid => name
 
@@ -121,6 +122,40 @@ sub cpu_of
         my $used = clock_gettime((~$pid << 3) | 2);
         die "process $pid is gone\n" if $used < 0;
         $sum += $used;
+    }
+    return $sum;
+}
+
+sub slurp
+{
+    my ($file) = @_;
+    open my $in, '<', $file or return '';
+    local $/;
+
+    return <$in> // '';
+}
+
+# Bytes of memory of processes, what they share divided among its users; undef
+# when the kernel does not tell us.
+sub memory_of
+{
+    my $sum = 0;
+
+    for my $pid (@_) {
+        my ($kb) = slurp("/proc/$pid/smaps_rollup") =~ /^Pss:\s+(\d+) kB/m
+            or return undef;
+        $sum += $kb * 1024;
+    }
+    return $sum;
+}
+
+# Threads of processes, as the kernel counts them.
+sub threads_of
+{
+    my $sum = 0;
+
+    for my $pid (@_) {
+        $sum += $1 if slurp("/proc/$pid/status") =~ /^Threads:\s+(\d+)/m;
     }
     return $sum;
 }

@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 
-our @EXPORT_OK = qw(median percentile ratio difference);
+our @EXPORT_OK = qw(median percentile ratio distance difference);
 
 use constant DRAWS => 2000;
 
@@ -43,17 +43,32 @@ sub interval
     return (percentile(2.5, @found), percentile(97.5, @found));
 }
 
+# The median of one value for each round, and its interval.
+sub median_of
+{
+    my (@values) = @_;
+    my ($low, $high) = interval(DRAWS, scalar @values,
+                                sub { median(@values[@_]) });
+
+    return { is => median(@values), low => $low, high => $high };
+}
+
 # Two servers' values, a pair for each round: the median of the pairs' ratios
 # and its interval.
 sub ratio
 {
     my ($ours, $theirs) = @_;
-    my @ratios = map { $theirs->[$_] ? $ours->[$_] / $theirs->[$_] : 0 }
-        0 .. $#$ours;
-    my ($low, $high) = interval(DRAWS, scalar @ratios,
-                                sub { median(@ratios[@_]) });
 
-    return { is => median(@ratios), low => $low, high => $high };
+    return median_of(map { $theirs->[$_] ? $ours->[$_] / $theirs->[$_] : 0 }
+                     0 .. $#$ours);
+}
+
+# The same of how much higher the first one's value is.
+sub distance
+{
+    my ($ours, $theirs) = @_;
+
+    return median_of(map { $ours->[$_] - $theirs->[$_] } 0 .. $#$ours);
 }
 
 # Two servers' samples, a list for each round: how much higher the first one's
