@@ -2,7 +2,7 @@
  * completions: as bytes that pass (head, merge, edit), and understood and
  * written anew for a provider of each dialect.
  *
- * covers: src/dialect/openai_edit.c src/dialect/openai_read.c
+ * covers: src/dialect/head.c src/dialect/openai_edit.c src/dialect/openai_read.c
  *         src/dialect/openai_messages.c src/dialect/openai_parts.c
  *         src/dialect/reader.c src/dialect/chat.c
  *         src/dialect/openai_write.c src/dialect/openai_write_messages.c
@@ -46,7 +46,7 @@ static void check_error(const llmux_error_t *err)
 
 /* Our model, usage asked for, and all other members as they were. */
 static void check_edited(apr_pool_t *p, llmux_slice_t text,
-                         const llmux_openai_head_t *head,
+                         const llmux_head_t *head,
                          const llmux_target_t *target)
 {
     const llmux_json_t *v = object(p, text), *m, *other;
@@ -75,19 +75,19 @@ static void check_edited(apr_pool_t *p, llmux_slice_t text,
 #define ALL_EDITS (LLMUX_CAN_STREAM_USAGE | LLMUX_CAN_MAX_COMPLETION \
                    | LLMUX_CAN_DEVELOPER)
 
-static void edit(apr_pool_t *p, const llmux_openai_head_t *head,
+static void edit(apr_pool_t *p, const llmux_head_t *head,
                  llmux_slice_t body)
 {
     llmux_target_t target = { "fuzz", llmux_slice("a \"model\""),
                               ALL_EDITS, 0, NULL };
     llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
 
-    llmux_openai_edit(out, p, head, body, &target);
+    llmux_dialect_openai.edit(out, p, head, body, &target);
     MUST(!out->failed);
     check_edited(p, llmux_buf_slice(out), head, &target);
     target.can = 0;
     llmux_buf_reset(out);
-    llmux_openai_edit(out, p, head, body, &target);
+    llmux_dialect_openai.edit(out, p, head, body, &target);
     MUST(!out->failed && llmux_json_is_object(p, llmux_buf_slice(out)));
 }
 
@@ -95,8 +95,8 @@ static void edit(apr_pool_t *p, const llmux_openai_head_t *head,
 static int pass(apr_pool_t *p, llmux_slice_t body)
 {
     llmux_json_parser_t *parser = llmux_json_parser_create(p);
-    llmux_openai_head_t head;
-    const llmux_error_t *err = llmux_openai_head(p, parser, body, &head);
+    llmux_head_t head = { 0 };
+    const llmux_error_t *err = llmux_dialect_openai.head(p, parser, body, &head);
     llmux_slice_t merged;
 
     if (err) {
@@ -104,10 +104,10 @@ static int pass(apr_pool_t *p, llmux_slice_t body)
         return 0;
     }
     edit(p, &head, body);
-    merged = llmux_openai_merge(p, &head, body);
+    merged = llmux_head_merge(p, &head, body);
     object(p, merged);
     MUST(merged.len <= body.len);
-    err = llmux_openai_head(p, parser, merged, &head);
+    err = llmux_dialect_openai.head(p, parser, merged, &head);
     if (err) {
         check_error(err);
         return 0;

@@ -508,6 +508,7 @@ subtest 'LLMuxLinger 0' => sub {
 subtest 'graceful restarts while everybody is in a hurry' => sub {
     my $server = server("LLMuxPark auto\nMaxKeepAliveRequests 0\n");
     my @clients = map { { n => 0 } } 1 .. 16;
+    my @old = $server->children;
     my ($answered, @failed, @wrong) = (0);
     my $ask = sub {
         my ($s) = @_;
@@ -551,6 +552,9 @@ subtest 'graceful restarts while everybody is in a hurry' => sub {
             $ask->($s);
         }
     }
+    my %now = map { $_ => 1 } $server->children;
+    is scalar(grep { $now{$_} } @old), 0,
+        'the first children are gone, whatever the hurry';
     note "$answered answered, " . @failed . ' had to ask again';
     cmp_ok $answered, '>', 300, 'many are answered';
     is_deeply \@wrong, [], 'each with his own answer, none is cut';

@@ -146,6 +146,7 @@ typedef struct llmux_extra_t {
 typedef struct llmux_chat_t {
     apr_pool_t *pool;
     llmux_slice_t model;
+    const char *version;            /* of the client's API; NULL = default */
     int stream;
     int include_usage;              /* the client wants usage in the stream */
 
@@ -211,7 +212,8 @@ enum {
     LLMUX_CAN_REASONING     = 1 << 5,   /* takes reasoning_content back */
     LLMUX_CAN_FILE          = 1 << 6,   /* file parts */
     LLMUX_CAN_MEDIA_URL     = 1 << 7,   /* fetches https media by itself */
-    LLMUX_CAN_CACHE_MARK    = 1 << 8    /* prompt_cache_breakpoint on parts */
+    LLMUX_CAN_CACHE_MARK    = 1 << 8,   /* prompt_cache_breakpoint on parts */
+    LLMUX_CAN_RESPONSES     = 1 << 9    /* speaks the Responses API too */
 };
 
 /* Whom a request is written for. */
@@ -402,6 +404,10 @@ typedef struct llmux_encode_t {
                                  * comes */
     const char *id;             /* for the answer, if the provider has none */
     apr_int64_t created;        /* seconds, likewise */
+    const llmux_chat_t *chat;   /* the request, for answers that repeat parts
+                                 * of it; NULL when it was not read */
+    const char *version;        /* of the client's API; NULL = the default */
+    int array;                  /* streamed as a JSON array, not as SSE */
 } llmux_encode_t;
 
 /* Appends the client's bytes for each event to `out`. Whole: all of it at
@@ -414,13 +420,56 @@ struct llmux_encoder_t {
                   llmux_buf_t *out);
 };
 
+/* ---- a request before it is understood -------------------------------- */
+
+/* What the gateway must know of a client's body without a tree, in one
+ * validating pass: members as they stand. Slices point into the body. */
+typedef struct llmux_head_t {
+    const llmux_json_t *root;       /* indexed to depth 2 */
+    llmux_slice_t model;            /* decoded; one that is set before head()
+                                     * is the path's, and counts */
+    llmux_tri_e stream;
+    llmux_slice_t provider;         /* ours: decoded; never sent upstream */
+    const llmux_json_t *parameters; /* ours: an object */
+    int include_usage;              /* usage is wanted in the stream */
+    int messages;                   /* number of messages, 0 = none */
+} llmux_head_t;
+
+/** The client's body with `parameters` merged into it (explicit members win)
+ * and `provider` taken out; the body itself when there is neither. */
+llmux_slice_t llmux_head_merge(apr_pool_t *p, const llmux_head_t *head,
+                               llmux_slice_t body);
+
 /* ---- dialects -------------------------------------------------------- */
 
 typedef struct llmux_dialect_t {
     const char *name;
 
-    /* Reads a client's body, already valid JSON and an object. Wrong types
-     * are LLMUX_ERR_INVALID with `param`. NULL: no front door yet. */
+    /* Behind an OpenAI-like base URL: "/chat/completions"; NULL for those
+     * that are addressed otherwise. */
+    const char *path;
+
+    const char *id_prefix;      /* of ids that we make for its answers */
+
+    /* What a relayed stream must end with when the provider left it out, as
+     * the client is to see it; NULL for nothing. */
+    const char *sentinel;
+
+    /* Finds and checks the head. The parser is the caller's, to be kept as
+     * long. NULL: no front door. */
+    const llmux_error_t *(*head)(apr_pool_t *p, llmux_json_parser_t *parser,
+                                 llmux_slice_t body, llmux_head_t *head);
+
+    /* The same dialect on both sides: appends the body with the model
+     * replaced and what else this target demands; all other bytes stay. */
+    void (*edit)(llmux_buf_t *out, apr_pool_t *scratch,
+                 const llmux_head_t *head, llmux_slice_t body,
+                 const llmux_target_t *target);
+
+    /* Reads a client's body, already valid JSON and an object, of which
+     * head() approved. The caller has set `version`, and sets `model` and
+     * `stream` afterwards. Wrong types are LLMUX_ERR_INVALID with `param`.
+     * NULL: no front door. */
     const llmux_error_t *(*read)(llmux_chat_t *chat, const llmux_json_t *body);
 
     /* Appends a provider's request body. Notes in `w` what the target cannot
@@ -432,7 +481,7 @@ typedef struct llmux_dialect_t {
     llmux_decoder_t *(*decoder)(apr_pool_t *p, const llmux_env_t *env,
                                 llmux_emit_fn emit, void *baton);
 
-    /* NULL: no front door yet. */
+    /* NULL: no front door. */
     llmux_encoder_t *(*encoder)(apr_pool_t *p, const llmux_encode_t *how);
 
     /* What a provider's error answer means. `body` may be NULL (no JSON). */
@@ -445,6 +494,7 @@ typedef struct llmux_dialect_t {
 } llmux_dialect_t;
 
 extern const llmux_dialect_t llmux_dialect_openai;      /* chat completions */
+extern const llmux_dialect_t llmux_dialect_responses;   /* OpenAI responses */
 extern const llmux_dialect_t llmux_dialect_anthropic;   /* messages */
 extern const llmux_dialect_t llmux_dialect_gemini;      /* generateContent */
 
@@ -460,39 +510,5 @@ const char *llmux_message_cut(apr_pool_t *p, llmux_slice_t text);
 
 /** Kind by HTTP status alone: 401 AUTH, 404 NOT_FOUND, 529 OVERLOADED ... */
 llmux_error_e llmux_error_kind_of(int status);
-
-/* ---- same dialect: bytes pass ---------------------------------------- */
-
-/* What the gateway must know of a chat-completions body without a tree, in
- * one validating pass: members as they stand. Slices point into the body. */
-typedef struct llmux_openai_head_t {
-    const llmux_json_t *root;       /* indexed to depth 2 */
-    llmux_slice_t model;            /* decoded */
-    llmux_tri_e stream;
-    llmux_slice_t provider;         /* ours: decoded; never sent upstream */
-    const llmux_json_t *parameters; /* ours: an object */
-    int include_usage;              /* of stream_options */
-    int messages;                   /* number of messages, 0 = none */
-} llmux_openai_head_t;
-
-/** Finds and checks them. The parser is the caller's, to be kept as long. */
-const llmux_error_t *llmux_openai_head(apr_pool_t *p,
-                                       llmux_json_parser_t *parser,
-                                       llmux_slice_t body,
-                                       llmux_openai_head_t *head);
-
-/** The client's body with `parameters` merged into it (explicit members win)
- * and `provider` taken out; the body itself when there is neither. */
-llmux_slice_t llmux_openai_merge(apr_pool_t *p,
-                                 const llmux_openai_head_t *head,
-                                 llmux_slice_t body);
-
-/** Appends the body with `model` replaced and what else this target demands:
- * usage asked for in streams, or `stream_options` taken out where they are
- * unknown; `max_completion_tokens` and the role developer under their older
- * names. All other bytes stay. */
-void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
-                       const llmux_openai_head_t *head, llmux_slice_t body,
-                       const llmux_target_t *target);
 
 #endif

@@ -140,7 +140,7 @@ const char *llmux_exchange_id(const llmux_exchange_t *x);
 
 /** An error body in the dialect of this path, for errors that the host
  * itself answers (401 of another module, 413 of the server). */
-const char *llmux_error_page(apr_pool_t *p, int status,
+const char *llmux_error_page(apr_pool_t *p, const char *path, int status,
                              const char *request_id);
 
 /** Why nothing could be served, or NULL: for /health/ready and start-up. */

@@ -66,6 +66,11 @@ typedef struct llmux_provider_t {
     llmux_upstream_t upstream;
 } llmux_provider_t;
 
+/** In which dialect it is asked for somebody who speaks `client`: the same
+ * one where it can, else its own. */
+const llmux_dialect_t *llmux_provider_dialect(const llmux_provider_t *pr,
+                                              const llmux_dialect_t *client);
+
 /** Can it be asked at all? NULL, or why not ("no key"). */
 const char *llmux_provider_lacks(const llmux_provider_t *pr);
 
@@ -90,6 +95,7 @@ llmux_target_t llmux_deployment_target(const llmux_deployment_t *d);
 /* What of the client's request concerns the provider's. */
 typedef struct llmux_outgoing_t {
     int streamed;
+    const llmux_dialect_t *dialect;     /* of the body */
     llmux_slice_t body;
     const char *request_id;     /* the client's or ours: X-Request-ID */
     const char *exchange_id;    /* ours, said apart where they differ */
@@ -104,7 +110,7 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
 
 /** The same URL without anything secret, for logs. */
 const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
-                               int streamed);
+                               const llmux_dialect_t *dialect, int streamed);
 
 /* Under which name the provider's own request id reaches the client. */
 #define LLMUX_UPSTREAM_ID "X-Upstream-Request-ID"

@@ -6,6 +6,11 @@
 
 const llmux_dialect_t llmux_dialect_openai = {
     .name = "openai",
+    .path = "/chat/completions",
+    .id_prefix = "chatcmpl-",
+    .sentinel = "data: [DONE]\n\n",
+    .head = llmux_openai_head,
+    .edit = llmux_openai_edit,
     .read = llmux_openai_read,
     .write = llmux_openai_write,
     .decoder = llmux_openai_decoder,

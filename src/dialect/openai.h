@@ -23,6 +23,18 @@ const llmux_error_t *llmux_openai_write(llmux_buf_t *out,
                                         llmux_warnings_t *warnings,
                                         apr_pool_t *scratch);
 
+/** Bytes that pass: see head() and edit() in dialect.h. In streams usage is
+ * asked for, or `stream_options` taken out where they are unknown;
+ * `max_completion_tokens` and the role developer go under their older names
+ * where a target knows only these. */
+const llmux_error_t *llmux_openai_head(apr_pool_t *p,
+                                       llmux_json_parser_t *parser,
+                                       llmux_slice_t body,
+                                       llmux_head_t *head);
+void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
+                       const llmux_head_t *head, llmux_slice_t body,
+                       const llmux_target_t *target);
+
 /* ---- reading --------------------------------------------------------- */
 
 /* Whose content it is, for what may stand in it. */

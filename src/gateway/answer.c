@@ -6,12 +6,17 @@
 
 #include "exchange.h"
 
+const char *version_of(const llmux_exchange_t *x)
+{
+    return apr_table_get(x->in->headers, "anthropic-version");
+}
+
 llmux_encode_t answer_how(llmux_exchange_t *x)
 {
     llmux_encode_t how;
 
     if (!x->answer_id) {
-        x->answer_id = apr_pstrcat(x->pool, "chatcmpl-",
+        x->answer_id = apr_pstrcat(x->pool, x->dialect->id_prefix,
                                    x->record.exchange_id, NULL);
     }
     memset(&how, 0, sizeof(how));
@@ -22,6 +27,8 @@ llmux_encode_t answer_how(llmux_exchange_t *x)
         how.model = x->head.model;
     }
     how.tools = x->chat ? x->chat->tools : NULL;
+    how.chat = x->chat;
+    how.version = version_of(x);
     how.id = x->answer_id;
     how.created = apr_time_sec(x->record.began);
     return how;

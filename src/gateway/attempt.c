@@ -28,7 +28,10 @@ static const llmux_error_t *read_chat(llmux_exchange_t *x)
     }
     body = llmux_json_parse(x->pool, x->text, 0, NULL);
     chat = llmux_chat_create(x->pool);
-    err = llmux_dialect_openai.read(chat, body);
+    chat->version = version_of(x);
+    err = x->dialect->read(chat, body);
+    chat->model = x->head.model;
+    chat->stream = x->record.streamed;
     if (!err) {
         x->chat = chat;
     }
@@ -38,11 +41,10 @@ static const llmux_error_t *read_chat(llmux_exchange_t *x)
 
 static const llmux_error_t *translate(attempt_t *a, llmux_buf_t *out)
 {
-    const llmux_dialect_t *dialect = a->deployment->provider->kind->dialect;
     const llmux_error_t *err = read_chat(a->x);
 
     if (!err) {
-        err = dialect->write(out, a->x->chat, &a->target, a->warnings,
+        err = a->dialect->write(out, a->x->chat, &a->target, a->warnings,
                              a->pool);
     }
     if (!err) {
@@ -57,8 +59,8 @@ static const llmux_error_t *write_body(attempt_t *a, llmux_buf_t *out)
     const llmux_error_t *err = NULL;
 
     if (a->same) {
-        llmux_openai_edit(out, a->pool, &a->x->head, a->x->text,
-                          &a->target);
+        a->x->dialect->edit(out, a->pool, &a->x->head, a->x->text,
+                            &a->target);
     }
     else {
         err = translate(a, out);
@@ -76,6 +78,7 @@ static llmux_request_t *sign(attempt_t *a, const llmux_buf_t *body)
     llmux_exchange_t *x = a->x;
     const llmux_outgoing_t out = {
         .streamed = x->record.streamed,
+        .dialect = a->dialect,
         .body = llmux_buf_slice(body),
         .request_id = x->record.request_id,
         .exchange_id = x->record.exchange_id,
@@ -115,12 +118,12 @@ static void expect_answer(attempt_t *a)
 
     a->relay = may_relay(a, streamed);
     a->stream = llmux_stream_open(a->pool, x->env,
-                                  a->deployment->provider->kind->dialect,
+                                  a->dialect,
                                   streamed, answer_event,
                                   a->relay && streamed ? answer_frame : NULL,
                                   a);
     if (!a->relay) {
-        a->encoder = llmux_dialect_openai.encoder(a->pool, &how);
+        a->encoder = a->x->dialect->encoder(a->pool, &how);
     }
 }
 
@@ -169,7 +172,8 @@ static attempt_t *make(llmux_exchange_t *x, const llmux_deployment_t *d)
     a->pool = pool;
     a->deployment = d;
     a->target = llmux_deployment_target(d);
-    a->same = d->provider->kind->dialect == &llmux_dialect_openai;
+    a->dialect = llmux_provider_dialect(d->provider, x->dialect);
+    a->same = a->dialect == x->dialect;
     a->usage = nothing;
     a->warnings = llmux_warnings_create(
         pool, x->settings->unsupported == LLMUX_UNSUPPORTED_REFUSE);
@@ -300,11 +304,10 @@ static void quote_text(attempt_t *a, llmux_error_t *err)
 
 static void refused(attempt_t *a)
 {
-    const llmux_dialect_t *dialect = a->deployment->provider->kind->dialect;
     llmux_slice_t text = llmux_buf_slice(a->refusal);
     const llmux_json_t *body = llmux_json_parse(a->pool, text, 0, NULL);
-    llmux_error_t *err = dialect->error_read(a->x->pool, a->head->status,
-                                             body);
+    llmux_error_t *err = a->dialect->error_read(a->x->pool, a->head->status,
+                                                body);
 
     if (!body) {
         quote_text(a, err);
@@ -332,7 +335,7 @@ static void unrelay(attempt_t *a)
     if (a->relay && a->x->record.streamed
         && llmux_stream_body(a->stream).len) {
         a->relay = 0;
-        a->encoder = llmux_dialect_openai.encoder(a->pool, &how);
+        a->encoder = a->x->dialect->encoder(a->pool, &how);
     }
 }
 

@@ -6,25 +6,50 @@
 
 #include "exchange.h"
 
+#define GET "GET,HEAD"
+#define OPENAI    &llmux_dialect_openai
+#define PAGE      NULL, LLMUX_UNSET
+#define CHAT      NULL, LLMUX_UNSET
+#define AZURE     "/openai/deployments/"
+
 static const endpoint_t endpoints[] = {
-    { "chat",    "/v1/chat/completions", "POST",     0, NULL },
-    { "models",  "/v1/models",           "GET,HEAD", 0, page_models },
-    { "models",  "/v1/models/",          "GET,HEAD", 0, page_model },
-    { "health",  "/health",              "GET,HEAD", 1, page_health },
-    { "health",  "/health/live",         "GET,HEAD", 1, page_live },
-    { "health",  "/health/ready",        "GET,HEAD", 1, page_ready },
-    { "metrics", "/metrics",             "GET,HEAD", 0, page_metrics },
+    { "chat",    "/v1/chat/completions", CHAT, "POST", 0, OPENAI, NULL },
+    { "chat",    "/openai/v1/chat/completions", CHAT, "POST", 0, OPENAI,
+      NULL },
+    { "chat",    AZURE, "/chat/completions", LLMUX_UNSET, "POST", 0, OPENAI,
+      NULL },
+    { "models",  "/v1/models",           PAGE, GET, 0, OPENAI, page_models },
+    { "models",  "/v1/models/",          PAGE, GET, 0, OPENAI, page_model },
+    { "models",  "/openai/v1/models",    PAGE, GET, 0, OPENAI, page_models },
+    { "models",  "/openai/v1/models/",   PAGE, GET, 0, OPENAI, page_model },
+    { "health",  "/health",              PAGE, GET, 1, OPENAI, page_health },
+    { "health",  "/health/live",         PAGE, GET, 1, OPENAI, page_live },
+    { "health",  "/health/ready",        PAGE, GET, 1, OPENAI, page_ready },
+    { "metrics", "/metrics",             PAGE, GET, 0, OPENAI, page_metrics },
 };
 
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
 
+/* The model between prefix and action, or NULL. */
+static const char *between(apr_pool_t *p, const char *tail,
+                           const char *action)
+{
+    apr_size_t n = strlen(tail), k = strlen(action);
+
+    return n > k && !strcmp(tail + n - k, action)
+        ? apr_pstrmemdup(p, tail, n - k) : NULL;
+}
+
 /* What of the path is behind the endpoint's own, or NULL. */
-static const char *match(const endpoint_t *e, const char *path)
+static const char *match(apr_pool_t *p, const endpoint_t *e, const char *path)
 {
     apr_size_t n = strlen(e->path);
 
     if (strncmp(path, e->path, n)) {
         return NULL;
+    }
+    if (e->action) {
+        return between(p, path + n, e->action);
     }
     if (e->path[n - 1] == '/') {
         return path[n] ? path + n : NULL;
@@ -53,12 +78,13 @@ static const llmux_error_t *wrong_method(llmux_exchange_t *x)
 }
 
 /* The endpoint of this path, or NULL. */
-static const endpoint_t *lookup(const char *path, const char **tail)
+static const endpoint_t *lookup(apr_pool_t *p, const char *path,
+                                const char **tail)
 {
     apr_size_t i;
 
     for (i = 0; i < ENDPOINTS; i++) {
-        *tail = match(&endpoints[i], path);
+        *tail = match(p, &endpoints[i], path);
         if (*tail) {
             return &endpoints[i];
         }
@@ -66,11 +92,19 @@ static const endpoint_t *lookup(const char *path, const char **tail)
     return NULL;
 }
 
+const llmux_dialect_t *dialect_of_path(apr_pool_t *p, const char *path)
+{
+    const char *tail;
+    const endpoint_t *e = path ? lookup(p, path, &tail) : NULL;
+
+    return e ? e->dialect : &llmux_dialect_openai;
+}
+
 const llmux_error_t *find_endpoint(llmux_exchange_t *x)
 {
-    x->endpoint = lookup(x->in->path, &x->tail);
+    x->endpoint = lookup(x->pool, x->in->path, &x->tail);
     if (!x->endpoint && x->in->below) {
-        x->endpoint = lookup(x->in->below, &x->tail);
+        x->endpoint = lookup(x->pool, x->in->below, &x->tail);
     }
     if (!x->endpoint) {
         return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
@@ -79,6 +113,7 @@ const llmux_error_t *find_endpoint(llmux_exchange_t *x)
                            "and GET /metrics.", x->in->path);
     }
     x->record.endpoint = x->endpoint->name;
+    x->dialect = x->endpoint->dialect;
     if (!has_method(x->endpoint->methods, x->in->method)
         && strcmp(x->in->method, "OPTIONS")) {
         return wrong_method(x);

@@ -77,6 +77,7 @@ llmux_exchange_t *llmux_exchange_open(apr_pool_t *p, const llmux_env_t *env,
     x->record.began = in->began;
     x->last_write = in->began;
     x->headers = in->sink->headers;
+    x->dialect = &llmux_dialect_openai;
     name_it(x);
     llmux_state_in_flight(service->state, 1);
     apr_pool_pre_cleanup_register(p, x, net);

@@ -24,7 +24,9 @@ struct llmux_exchange_t {
     const llmux_ingress_t *in;
     llmux_record_t record;
     const endpoint_t *endpoint;
-    const char *tail;               /* path behind the endpoint's prefix */
+    const llmux_dialect_t *dialect; /* the client's */
+    const char *tail;               /* path behind the endpoint's prefix,
+                                     * without the action */
     int step;                       /* where drive() goes on */
     const llmux_error_t *error;
     llmux_identity_t who;
@@ -32,7 +34,7 @@ struct llmux_exchange_t {
     /* the request, understood */
     llmux_buf_t *body;
     llmux_json_parser_t *parser;
-    llmux_openai_head_t head;
+    llmux_head_t head;
     llmux_slice_t text;             /* the body with `parameters` merged */
     llmux_slice_t provider;         /* the body's own choice, or absent */
     llmux_chat_t *chat;             /* made when a provider needs it */
@@ -64,6 +66,7 @@ struct attempt_t {
     llmux_exchange_t *x;
     apr_pool_t *pool;
     const llmux_deployment_t *deployment;
+    const llmux_dialect_t *dialect; /* in which it is asked */
     llmux_target_t target;
     llmux_warnings_t *warnings;
     int same;                       /* client and provider speak one dialect */
@@ -89,13 +92,20 @@ struct attempt_t {
 struct endpoint_t {
     const char *name;
     const char *path;       /* "/v1/models/" is a prefix: ends in a slash */
+    const char *action;     /* behind the model that follows the prefix, such
+                             * as ":generateContent"; NULL = no model there */
+    llmux_tri_e stream;     /* said by the path; UNSET = by the body */
     const char *methods;    /* "GET,HEAD" */
     int open;               /* needs no key */
+    const llmux_dialect_t *dialect;     /* in which it is answered */
     const llmux_error_t *(*page)(llmux_exchange_t *x);     /* NULL: chat */
 };
 
 /** Finds x->endpoint, or says 404 or 405. */
 const llmux_error_t *find_endpoint(llmux_exchange_t *x);
+
+/** In which an error on this path is told. */
+const llmux_dialect_t *dialect_of_path(apr_pool_t *p, const char *path);
 
 /* ---- request.c: the steps before a provider is asked ------------------ */
 
@@ -126,6 +136,9 @@ void attempt_close(attempt_t *a);
 /** The baton of both is the attempt. */
 void answer_event(void *baton, const llmux_event_t *ev);
 void answer_frame(void *baton, llmux_slice_t raw, int done, int comment);
+
+/** Which version of its API the client speaks; NULL = it does not say. */
+const char *version_of(const llmux_exchange_t *x);
 
 /** What the client's encoder must know. */
 llmux_encode_t answer_how(llmux_exchange_t *x);

@@ -192,7 +192,7 @@ int reply_heartbeat(llmux_exchange_t *x)
     int here;
 
     apr_pool_create(&scratch, x->pool);
-    encoder = llmux_dialect_openai.encoder(scratch, &how);
+    encoder = x->dialect->encoder(scratch, &how);
     encoder->event(encoder, &ping, bytes);
     apr_pool_destroy(scratch);
     start_stream(x);
@@ -223,8 +223,8 @@ void reply_end(llmux_exchange_t *x)
     llmux_slice_t whole;
 
     if (x->record.streamed) {
-        if (a->relay && !a->done_sent) {
-            llmux_buf_adds(x->out, "data: [DONE]\n\n");
+        if (a->relay && !a->done_sent && x->dialect->sentinel) {
+            llmux_buf_adds(x->out, x->dialect->sentinel);
         }
         start_stream(x);
         end(x, llmux_buf_slice(x->out), LLMUX_END_OK);
@@ -259,7 +259,7 @@ static void error_event(llmux_exchange_t *x)
 {
     const llmux_encode_t how = answer_how(x);
     const llmux_event_t ev = { .kind = LLMUX_EV_ERROR, .error = x->error };
-    llmux_encoder_t *encoder = llmux_dialect_openai.encoder(x->pool, &how);
+    llmux_encoder_t *encoder = x->dialect->encoder(x->pool, &how);
 
     encoder->event(encoder, &ev, x->out);
     end(x, llmux_buf_slice(x->out), LLMUX_END_ERROR);
@@ -270,7 +270,7 @@ static void error_body(llmux_exchange_t *x)
     llmux_buf_t *body = llmux_buf_create(x->pool, LLMUX_ERROR_BODY_MAX);
     llmux_slice_t bytes;
 
-    llmux_dialect_openai.error_write(body, x->error, x->record.request_id);
+    x->dialect->error_write(body, x->error, x->record.request_id);
     bytes = llmux_buf_slice(body);
     error_headers(x, x->error);
     start(x, x->error->status, JSON_TYPE, &bytes);
@@ -291,7 +291,7 @@ void reply_error(llmux_exchange_t *x)
     }
 }
 
-const char *llmux_error_page(apr_pool_t *p, int status,
+const char *llmux_error_page(apr_pool_t *p, const char *path, int status,
                              const char *request_id)
 {
     llmux_buf_t *body = llmux_buf_create(p, LLMUX_ERROR_BODY_MAX);
@@ -300,6 +300,6 @@ const char *llmux_error_page(apr_pool_t *p, int status,
                                      "(status %d).", status);
 
     err->status = status;
-    llmux_dialect_openai.error_write(body, err, request_id);
+    dialect_of_path(p, path)->error_write(body, err, request_id);
     return body->data;
 }

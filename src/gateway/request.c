@@ -160,7 +160,7 @@ go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait)
 
 /* Members that are ours and never go up; dialect.h says what becomes of
  * them. */
-static int has_our_members(const llmux_openai_head_t *head)
+static int has_our_members(const llmux_head_t *head)
 {
     static const char *const names[] = {
         "provider", "parameters", "tags", "tag", NULL
@@ -181,14 +181,20 @@ go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
 
     x->parser = llmux_json_parser_create(x->pool);
     x->text = llmux_buf_slice(x->body);
-    err = llmux_openai_head(x->pool, x->parser, x->text, &x->head);
+    if (x->endpoint->action) {
+        x->head.model = llmux_slice(x->tail);
+    }
+    err = x->dialect->head(x->pool, x->parser, x->text, &x->head);
     if (!err && has_our_members(&x->head)) {
         x->provider = x->head.provider;
-        x->text = llmux_openai_merge(x->pool, &x->head, x->text);
-        err = llmux_openai_head(x->pool, x->parser, x->text, &x->head);
+        x->text = llmux_head_merge(x->pool, &x->head, x->text);
+        err = x->dialect->head(x->pool, x->parser, x->text, &x->head);
     }
     if (err) {
         return fail(x, err);
+    }
+    if (x->endpoint->stream != LLMUX_UNSET) {
+        x->head.stream = x->endpoint->stream;
     }
     x->record.model = llmux_slice_str(x->pool, x->head.model);
     x->record.streamed = x->head.stream == LLMUX_YES;

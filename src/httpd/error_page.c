@@ -34,7 +34,7 @@ static apr_status_t error_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     }
     if (!f->ctx) {
         f->ctx = f;
-        body = llmux_error_page(r->pool, r->status, NULL);
+        body = llmux_error_page(r->pool, r->uri, r->status, NULL);
         replace_headers(r, strlen(body));
         APR_BRIGADE_INSERT_HEAD(bb, apr_bucket_immortal_create(
                                         body, strlen(body), ba));

@@ -14,7 +14,8 @@ typedef struct sink_t {
     llmux_sink_t super;
     request_rec *r;
     apr_bucket_brigade *bb;
-    llmux_slice_t rest;         /* bytes not yet passed */
+    llmux_slice_t rest;         /* write()'s bytes: not yet passed */
+    llmux_slice_t last;         /* end()'s, behind them */
     int ending;                 /* end() was called, EOS is not passed */
     apr_time_t give_up;         /* our patience with the client ends here */
 } sink_t;
@@ -159,8 +160,8 @@ static apr_status_t pass_last(sink_t *s)
 {
     apr_bucket_alloc_t *ba = s->r->connection->bucket_alloc;
 
-    if (s->rest.len) {
-        insert(s, apr_bucket_immortal_create(s->rest.data, s->rest.len, ba));
+    if (s->last.len) {
+        insert(s, apr_bucket_immortal_create(s->last.data, s->last.len, ba));
     }
     if (is_early(s->r)) {
         insert(s, apr_bucket_flush_create(ba));
@@ -173,20 +174,33 @@ static apr_status_t pass_last(sink_t *s)
 /* Piece by piece: what httpd's last filter holds beyond its threshold
  * (FlushMaxThreshold, 64 KB) it waits for, whoever the client. One event of a
  * stream may be longer than that, too. */
-static apr_status_t pass_rest(sink_t *s)
+static apr_status_t pass_pieces(sink_t *s, llmux_slice_t *bytes,
+                                apr_size_t stay)
 {
-    apr_size_t with_end = s->ending ? PIECE : 0;
     apr_status_t rv = APR_SUCCESS;
 
-    while (rv == APR_SUCCESS && s->rest.len > with_end && !must_flush(s->r)) {
-        llmux_slice_t piece = s->rest;
+    while (rv == APR_SUCCESS && bytes->len > stay && !must_flush(s->r)) {
+        llmux_slice_t piece = *bytes;
 
         piece.len = piece.len > PIECE ? PIECE : piece.len;
-        s->rest.data += piece.len;
-        s->rest.len -= piece.len;
+        bytes->data += piece.len;
+        bytes->len -= piece.len;
         rv = push_bytes(s, piece);
     }
-    return rv == APR_SUCCESS && s->ending ? pass_last(s) : rv;
+    return rv;
+}
+
+static apr_status_t pass_rest(sink_t *s)
+{
+    apr_status_t rv = pass_pieces(s, &s->rest, 0);
+
+    if (rv == APR_SUCCESS && s->ending) {
+        rv = pass_pieces(s, &s->last, PIECE);
+        if (rv == APR_SUCCESS) {
+            rv = pass_last(s);
+        }
+    }
+    return rv;
 }
 
 static apr_status_t write_bytes(llmux_sink_t *super, llmux_slice_t bytes)
@@ -204,9 +218,9 @@ static apr_status_t end(llmux_sink_t *super, llmux_slice_t bytes)
 {
     sink_t *s = (sink_t *)super;
 
-    s->rest = bytes;
+    s->last = bytes;
     s->ending = 1;
-    return pass_rest(s);
+    return s->rest.len ? APR_EAGAIN : pass_rest(s);
 }
 
 /* ---- slow clients ----------------------------------------------------- */

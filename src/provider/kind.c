@@ -81,6 +81,12 @@ const llmux_kind_t *llmux_kind_named(const char *name)
     return kind;
 }
 
+const llmux_dialect_t *llmux_provider_dialect(const llmux_provider_t *pr,
+                                              const llmux_dialect_t *client)
+{
+    return pr->kind->dialect;
+}
+
 const llmux_kind_t *llmux_kinds(int *count)
 {
     *count = KINDS;

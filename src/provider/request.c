@@ -44,13 +44,13 @@ static int has_version(const char *url)
 }
 
 static const char *openai_url(apr_pool_t *p, const llmux_deployment_t *d,
-                              int streamed)
+                              const llmux_dialect_t *dialect, int streamed)
 {
-    return apr_pstrcat(p, d->provider->base_url, "/chat/completions", NULL);
+    return apr_pstrcat(p, d->provider->base_url, dialect->path, NULL);
 }
 
 static const char *anthropic_url(apr_pool_t *p, const llmux_deployment_t *d,
-                                 int streamed)
+                                 const llmux_dialect_t *dialect, int streamed)
 {
     const char *base = d->provider->base_url;
 
@@ -60,7 +60,7 @@ static const char *anthropic_url(apr_pool_t *p, const llmux_deployment_t *d,
 
 /* Without alt=sse the stream would be one JSON array. */
 static const char *gemini_url(apr_pool_t *p, const llmux_deployment_t *d,
-                              int streamed)
+                              const llmux_dialect_t *dialect, int streamed)
 {
     const char *base = d->provider->base_url;
     const char *model = d->model;
@@ -75,12 +75,12 @@ static const char *gemini_url(apr_pool_t *p, const llmux_deployment_t *d,
 }
 
 static const char *azure_url(apr_pool_t *p, const llmux_deployment_t *d,
-                             int streamed)
+                             const llmux_dialect_t *dialect, int streamed)
 {
     const llmux_provider_t *pr = d->provider;
 
-    if (pr->azure_v1) {
-        return apr_pstrcat(p, pr->base_url, "/openai/v1/chat/completions",
+    if (pr->azure_v1 || dialect != &llmux_dialect_openai) {
+        return apr_pstrcat(p, pr->base_url, "/openai/v1", dialect->path,
                            pr->version ? "?api-version=" : NULL, pr->version,
                            NULL);
     }
@@ -92,6 +92,7 @@ static const char *azure_url(apr_pool_t *p, const llmux_deployment_t *d,
 
 static const char *(*const addresses[])(apr_pool_t *p,
                                         const llmux_deployment_t *d,
+                                        const llmux_dialect_t *dialect,
                                         int streamed) = {
     [LLMUX_ADDRESS_OPENAI] = openai_url,
     [LLMUX_ADDRESS_ANTHROPIC] = anthropic_url,
@@ -100,9 +101,9 @@ static const char *(*const addresses[])(apr_pool_t *p,
 };
 
 const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
-                               int streamed)
+                               const llmux_dialect_t *dialect, int streamed)
 {
-    return addresses[d->provider->kind->address](p, d, streamed);
+    return addresses[d->provider->kind->address](p, d, dialect, streamed);
 }
 
 /* ---- headers up ------------------------------------------------------ */
@@ -151,6 +152,7 @@ static const struct {
     { "tracestate", 0 },
     { "idempotency-key", 1 },
     { "openai-beta", 1 },
+    { "anthropic-beta", 1 },
 };
 
 static void pass_up(apr_array_header_t *headers, const llmux_outgoing_t *out)
@@ -192,6 +194,19 @@ static void configured(const llmux_provider_t *pr,
     }
 }
 
+/* The operator's, or that in which the client wrote what passes. */
+static const char *anthropic_version(const llmux_provider_t *pr,
+                                     const llmux_outgoing_t *out)
+{
+    const char *client = apr_table_get(out->client_headers,
+                                       "anthropic-version");
+
+    if (pr->version) {
+        return pr->version;
+    }
+    return client && out->same_dialect ? client : ANTHROPIC_VERSION;
+}
+
 llmux_request_t *llmux_provider_request(apr_pool_t *p,
                                         const llmux_deployment_t *d,
                                         const llmux_outgoing_t *out)
@@ -200,7 +215,7 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     llmux_request_t *rq = apr_pcalloc(p, sizeof(*rq));
 
     rq->upstream = &pr->upstream;
-    rq->url = llmux_provider_url(p, d, out->streamed);
+    rq->url = llmux_provider_url(p, d, out->dialect, out->streamed);
     rq->body = out->body;
     rq->headers = apr_array_make(p, 12, sizeof(llmux_header_t));
     add(rq->headers, "Content-Type", "application/json");
@@ -213,8 +228,7 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
         add(rq->headers, "X-LLMux-Exchange-ID", out->exchange_id);
     }
     if (pr->kind->address == LLMUX_ADDRESS_ANTHROPIC) {
-        add(rq->headers, "anthropic-version",
-            pr->version ? pr->version : ANTHROPIC_VERSION);
+        add(rq->headers, "anthropic-version", anthropic_version(pr, out));
     }
     sign(p, pr, rq->headers);
     pass_up(rq->headers, out);

@@ -551,13 +551,13 @@ static const char *edit(const char *text, const llmux_target_t *target,
     llmux_json_parser_t *parser = llmux_json_parser_create(pool);
     llmux_buf_t *out = llmux_buf_create(pool, 1 << 20);
     llmux_slice_t body = llmux_slice(text);
-    llmux_openai_head_t head;
+    llmux_head_t head = { 0 };
 
-    *err = llmux_openai_head(pool, parser, body, &head);
+    *err = llmux_dialect_openai.head(pool, parser, body, &head);
     if (*err) {
         return NULL;
     }
-    llmux_openai_edit(out, pool, &head, body, target);
+    llmux_dialect_openai.edit(out, pool, &head, body, target);
     return out->data;
 }
 

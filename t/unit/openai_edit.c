@@ -10,9 +10,10 @@ static apr_pool_t *pool;
 static llmux_json_parser_t *parser;
 
 static const llmux_error_t *head_of(const char *json,
-                                    llmux_openai_head_t *head)
+                                    llmux_head_t *head)
 {
-    return llmux_openai_head(pool, parser, llmux_slice(json), head);
+    memset(head, 0, sizeof(*head));
+    return llmux_dialect_openai.head(pool, parser, llmux_slice(json), head);
 }
 
 #define M "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
@@ -21,7 +22,7 @@ static const llmux_error_t *head_of(const char *json,
 
 static void test_head(void)
 {
-    llmux_openai_head_t head;
+    llmux_head_t head;
 
     ok(!head_of("{\"mod\\u0065l\":\"g\\u0070t\",\"stream\":true,"
                 "\"stream_options\":{\"include_usage\":true},"
@@ -76,7 +77,7 @@ static const struct { const char *json, *param, *says; } bad[] = {
 
 static void test_bad(void)
 {
-    llmux_openai_head_t head;
+    llmux_head_t head;
     const llmux_error_t *err;
     apr_size_t i;
 
@@ -97,7 +98,7 @@ static void test_long_model(void)
 {
     char name[LLMUX_MODEL_NAME_MAX + 2];
     const llmux_error_t *err;
-    llmux_openai_head_t head;
+    llmux_head_t head;
 
     memset(name, 'm', sizeof(name));
     name[LLMUX_MODEL_NAME_MAX] = '\0';
@@ -152,7 +153,7 @@ static const struct { const char *name, *json, *merged; } merges[] = {
 
 static void test_merge(void)
 {
-    llmux_openai_head_t head;
+    llmux_head_t head;
     llmux_slice_t merged;
     apr_size_t i;
 
@@ -161,7 +162,7 @@ static void test_merge(void)
             ok(0, "%s", merges[i].name);
             continue;
         }
-        merged = llmux_openai_merge(pool, &head,
+        merged = llmux_head_merge(pool, &head,
                                     llmux_slice(merges[i].json));
         is_str(apr_pstrmemdup(pool, merged.data, merged.len),
                merges[i].merged, merges[i].name);
@@ -223,12 +224,12 @@ static const char *edit(const char *json, unsigned int can)
 {
     llmux_target_t target = { "test", llmux_slice("up\"m"), can, 0, NULL };
     llmux_buf_t *out = llmux_buf_create(pool, 1 << 20);
-    llmux_openai_head_t head;
+    llmux_head_t head;
 
     if (head_of(json, &head)) {
         return "(refused)";
     }
-    llmux_openai_edit(out, pool, &head, llmux_slice(json), &target);
+    llmux_dialect_openai.edit(out, pool, &head, llmux_slice(json), &target);
     return out->data;
 }
 
@@ -297,11 +298,11 @@ static void test_together(void)
 {
     const char *json = "{\"parameters\":{\"stream\":true},\"model\":\"m\","
         M "}";
-    llmux_openai_head_t head;
+    llmux_head_t head;
     llmux_slice_t merged;
 
     head_of(json, &head);
-    merged = llmux_openai_merge(pool, &head, llmux_slice(json));
+    merged = llmux_head_merge(pool, &head, llmux_slice(json));
     is_str(edit(apr_pstrmemdup(pool, merged.data, merged.len),
                 ALL),
            "{\"model\":\"up\\\"m\",\"stream_options\":{\"include_usage\":true},"
