@@ -173,6 +173,9 @@ static inline const llmux_json_t *llmux_json_get(const llmux_json_t *v,
     return found && found->kind != LLMUX_JSON_NULL ? found : NULL;
 }
 
+/** Is this name of a member, met on a walk, these characters? */
+int llmux_json_named(const llmux_json_t *m, const char *name, apr_size_t len);
+
 /** Element by number, NULL outside. */
 const llmux_json_t *llmux_json_at(const llmux_json_t *v, int index);
 

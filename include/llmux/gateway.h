@@ -106,6 +106,7 @@ typedef struct llmux_ingress_t {
     const char *below;              /* behind the mount point, or NULL */
     const apr_table_t *headers;
     apr_int64_t length;             /* Content-Length; -1 = not said */
+    const char *query;              /* without secrets; NULL = none */
     llmux_slice_t query_key;        /* ?key=, taken out of the URL */
     apr_time_t began;
     llmux_source_t *source;

@@ -230,6 +230,11 @@ static inline int is_named(const llmux_json_t *m, const char *name,
     return m->len == len + 2 && !memcmp(m->at + 1, name, len);
 }
 
+int llmux_json_named(const llmux_json_t *m, const char *name, apr_size_t len)
+{
+    return is_named(m, name, len);
+}
+
 const llmux_json_t *llmux_json_member(const llmux_json_t *v, const char *name,
                                       apr_size_t len)
 {

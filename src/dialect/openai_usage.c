@@ -2,11 +2,102 @@
 
 #include "openai_answer.h"
 
-static apr_int64_t count(const llmux_json_t *v, const char *name)
+/* Under whose names servers tell the counts. */
+typedef enum {
+    PROMPT, INPUT, COMPLETION, OUTPUT, TOTAL,
+    HIT,                    /* DeepSeek */
+    READ, CREATED,          /* Anthropic's */
+    CACHED,                 /* Moonshot, beside the details */
+    REASONING,
+    COUNTS
+} count_e;
+
+typedef enum {
+    PROMPT_DETAILS, INPUT_DETAILS, COMPLETION_DETAILS, OUTPUT_DETAILS,
+    CREATION,
+    DETAILS
+} detail_e;
+
+/* A usage object after one walk through its members. */
+typedef struct counts_t {
+    apr_int64_t n[COUNTS];              /* -1 = not there */
+    const llmux_json_t *in[DETAILS];
+} counts_t;
+
+#define NAME(text) text, sizeof(text) - 1
+
+static const struct { const char *name; apr_size_t len; int at; } numbers[] = {
+    { NAME("prompt_tokens"), PROMPT },
+    { NAME("completion_tokens"), COMPLETION },
+    { NAME("total_tokens"), TOTAL },
+    { NAME("input_tokens"), INPUT },
+    { NAME("output_tokens"), OUTPUT },
+    { NAME("prompt_cache_hit_tokens"), HIT },
+    { NAME("cache_read_input_tokens"), READ },
+    { NAME("cache_creation_input_tokens"), CREATED },
+    { NAME("cached_tokens"), CACHED },
+    { NAME("reasoning_tokens"), REASONING }
+}, objects[] = {
+    { NAME("prompt_tokens_details"), PROMPT_DETAILS },
+    { NAME("completion_tokens_details"), COMPLETION_DETAILS },
+    { NAME("input_tokens_details"), INPUT_DETAILS },
+    { NAME("output_tokens_details"), OUTPUT_DETAILS },
+    { NAME("cache_creation"), CREATION }
+};
+
+static apr_int64_t number(const llmux_json_t *v)
 {
-    apr_int64_t n = llmux_json_int(llmux_json_get(v, name), -1);
+    apr_int64_t n = llmux_json_int(v, -1);
 
     return n < 0 ? -1 : n;
+}
+
+static apr_int64_t count(const llmux_json_t *v, const char *name)
+{
+    return v ? number(llmux_json_get(v, name)) : -1;
+}
+
+static void note(counts_t *c, const llmux_json_t *name)
+{
+    const llmux_json_t *v = llmux_json_value(name);
+    llmux_json_e kind = llmux_json_kind(v);
+    size_t i;
+
+    for (i = 0; kind != LLMUX_JSON_NUMBER
+             && i < sizeof(objects) / sizeof(objects[0]); i++) {
+        if (llmux_json_named(name, objects[i].name, objects[i].len)) {
+            c->in[objects[i].at] = kind == LLMUX_JSON_OBJECT ? v : NULL;
+            return;
+        }
+    }
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (llmux_json_named(name, numbers[i].name, numbers[i].len)) {
+            c->n[numbers[i].at] = number(v);
+            return;
+        }
+    }
+}
+
+/* Of members with one name the last counts. */
+static counts_t walk(const llmux_json_t *usage)
+{
+    const llmux_json_t *m;
+    counts_t c;
+    int i;
+
+    for (i = 0; i < COUNTS; i++) {
+        c.n[i] = -1;
+    }
+    for (i = 0; i < DETAILS; i++) {
+        c.in[i] = NULL;
+    }
+    if (llmux_json_kind(usage) == LLMUX_JSON_OBJECT) {
+        for (m = llmux_json_first(usage); m;
+             m = llmux_json_next_member(usage, m)) {
+            note(&c, m);
+        }
+    }
+    return c;
 }
 
 /* The first of two places that has a number. */
@@ -38,39 +129,33 @@ static void fit(apr_int64_t *part, apr_int64_t whole)
 
 /* Members named as Anthropic's beside a prompt count that is too small to
  * hold them: then it does not (as Anthropic counts). */
-static int exclusive(const llmux_json_t *usage, apr_int64_t prompt)
+static int exclusive(const counts_t *c, apr_int64_t prompt)
 {
-    apr_int64_t read = count(usage, "cache_read_input_tokens");
-    apr_int64_t write = count(usage, "cache_creation_input_tokens");
+    apr_int64_t read = c->n[READ], write = c->n[CREATED];
 
     if (read < 0 && write < 0) {
         return 0;
     }
-    return count(usage, "prompt_tokens") < 0
+    return c->n[PROMPT] < 0
         || (read > 0 && prompt < read)
         || (write > 0 && prompt - (read > 0 ? read : 0) < write);
 }
 
-static void read_input(llmux_usage_t *u, const llmux_json_t *usage,
+static void read_input(llmux_usage_t *u, const counts_t *c,
                        apr_int64_t prompt)
 {
-    const llmux_json_t *details = llmux_json_get(usage,
-                                                 "prompt_tokens_details");
+    const llmux_json_t *details = c->in[PROMPT_DETAILS]
+        ? c->in[PROMPT_DETAILS] : c->in[INPUT_DETAILS];
 
-    if (!details) {
-        details = llmux_json_get(usage, "input_tokens_details");
-    }
     u->cache_read = either(count(details, "cached_tokens"),
-        either(count(usage, "prompt_cache_hit_tokens"),     /* DeepSeek */
-        either(count(usage, "cache_read_input_tokens"),
-               count(usage, "cached_tokens"))));            /* Moonshot */
+                           either(c->n[HIT], either(c->n[READ],
+                                                    c->n[CACHED])));
     u->cache_write = either(count(details, "cache_write_tokens"),
-                            count(usage, "cache_creation_input_tokens"));
-    u->cache_write_1h = count(llmux_json_get(usage, "cache_creation"),
-                              "ephemeral_1h_input_tokens");
+                            c->n[CREATED]);
+    u->cache_write_1h = count(c->in[CREATION], "ephemeral_1h_input_tokens");
     u->audio_input = count(details, "audio_tokens");
     u->input = prompt;
-    if (!exclusive(usage, prompt)) {
+    if (!exclusive(c, prompt)) {
         fit(&u->cache_read, prompt);
         fit(&u->cache_write, rest(prompt, u->cache_read, 0));
         u->input = rest(prompt, u->cache_read, u->cache_write);
@@ -78,30 +163,25 @@ static void read_input(llmux_usage_t *u, const llmux_json_t *usage,
 }
 
 /* xAI counts reasoning beside the completion; its total tells. */
-static int beside(const llmux_json_t *usage, apr_int64_t prompt,
+static int beside(apr_int64_t total, apr_int64_t prompt,
                   apr_int64_t completion, apr_int64_t reasoning)
 {
-    apr_int64_t total = count(usage, "total_tokens");
-
     return total >= 0 && prompt >= 0 && completion >= 0 && reasoning > 0
         && total - prompt >= 0 && total - prompt - completion == reasoning;
 }
 
-static void read_output(llmux_usage_t *u, const llmux_json_t *usage,
+static void read_output(llmux_usage_t *u, const counts_t *c,
                         apr_int64_t prompt, apr_int64_t completion)
 {
-    const llmux_json_t *details = llmux_json_get(usage,
-                                                 "completion_tokens_details");
+    const llmux_json_t *details = c->in[COMPLETION_DETAILS]
+        ? c->in[COMPLETION_DETAILS] : c->in[OUTPUT_DETAILS];
 
-    if (!details) {
-        details = llmux_json_get(usage, "output_tokens_details");
-    }
     u->reasoning = either(count(details, "reasoning_tokens"),
-                          count(usage, "reasoning_tokens"));
+                          c->n[REASONING]);
     u->audio_output = count(details, "audio_tokens");
     u->accepted_prediction = count(details, "accepted_prediction_tokens");
     u->rejected_prediction = count(details, "rejected_prediction_tokens");
-    if (beside(usage, prompt, completion, u->reasoning)) {
+    if (beside(c->n[TOTAL], prompt, completion, u->reasoning)) {
         u->output = completion;
         return;
     }
@@ -112,13 +192,12 @@ static void read_output(llmux_usage_t *u, const llmux_json_t *usage,
 int llmux_openai_usage_read(llmux_usage_t *to, const llmux_json_t *usage)
 {
     llmux_usage_t u = LLMUX_USAGE_NONE;
-    apr_int64_t prompt = either(count(usage, "prompt_tokens"),
-                                count(usage, "input_tokens"));
-    apr_int64_t completion = either(count(usage, "completion_tokens"),
-                                    count(usage, "output_tokens"));
+    counts_t c = walk(usage);
+    apr_int64_t prompt = either(c.n[PROMPT], c.n[INPUT]);
+    apr_int64_t completion = either(c.n[COMPLETION], c.n[OUTPUT]);
 
-    read_input(&u, usage, prompt);
-    read_output(&u, usage, prompt, completion);
+    read_input(&u, &c, prompt);
+    read_output(&u, &c, prompt, completion);
     llmux_usage_merge(to, &u);
     return llmux_usage_input(&u) >= 0 || llmux_usage_output(&u) >= 0;
 }

@@ -29,6 +29,7 @@ llmux_encode_t answer_how(llmux_exchange_t *x)
     how.tools = x->chat ? x->chat->tools : NULL;
     how.chat = x->chat;
     how.version = version_of(x);
+    how.array = x->array;
     how.id = x->answer_id;
     how.created = apr_time_sec(x->record.began);
     return how;

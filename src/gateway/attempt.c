@@ -106,7 +106,7 @@ static int may_relay(const attempt_t *a, int streamed)
         && !(a->target.can & LLMUX_CAN_STREAM_USAGE);
 
     return a->same && streamed == x->record.streamed && !own_usage
-        && x->settings->reasoning
+        && !x->array && x->settings->reasoning
         && x->settings->response_model == LLMUX_MODEL_UPSTREAM;
 }
 

@@ -27,6 +27,7 @@ struct llmux_exchange_t {
     const llmux_dialect_t *dialect; /* the client's */
     const char *tail;               /* path behind the endpoint's prefix,
                                      * without the action */
+    int array;                      /* streamed as a JSON array */
     int step;                       /* where drive() goes on */
     const llmux_error_t *error;
     llmux_identity_t who;
@@ -179,10 +180,16 @@ void reply_error(llmux_exchange_t *x);
 void reply_page(llmux_exchange_t *x, int status, const char *type,
                 llmux_slice_t bytes);
 
-/* ---- page.c ---------------------------------------------------------- */
+/* ---- models.c -------------------------------------------------------- */
 
 const llmux_error_t *page_models(llmux_exchange_t *x);
 const llmux_error_t *page_model(llmux_exchange_t *x);
+
+/** A model's name in a path: slashes that SDKs have escaped. */
+const char *model_of_path(apr_pool_t *p, const char *s);
+
+/* ---- page.c ---------------------------------------------------------- */
+
 const llmux_error_t *page_health(llmux_exchange_t *x);
 const llmux_error_t *page_live(llmux_exchange_t *x);
 const llmux_error_t *page_ready(llmux_exchange_t *x);

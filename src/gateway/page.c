@@ -1,4 +1,4 @@
-/* page.c - models, health and metrics: answered at once, from memory. */
+/* page.c - health and metrics: answered at once, from memory. */
 
 #include <string.h>
 #include <strings.h>
@@ -9,92 +9,6 @@
 
 #define JSON_TYPE "application/json"
 #define PAGE_MAX  (16u << 20)
-
-/* ---- models ---------------------------------------------------------- */
-
-/* Who owns it: the kind of the first provider that serves it. */
-static const char *owner(const llmux_group_t *g)
-{
-    if (g->deployments->nelts == 0) {
-        return "llmux";
-    }
-    return APR_ARRAY_IDX(g->deployments, 0,
-                         llmux_deployment_t *)->provider->kind->name;
-}
-
-static void write_model(llmux_jw_t *w, const llmux_exchange_t *x,
-                        const llmux_group_t *g)
-{
-    llmux_jw_open(w, '{');
-    llmux_jw_key(w, "id");
-    llmux_jw_cstr(w, g->name);
-    llmux_jw_key(w, "object");
-    llmux_jw_cstr(w, "model");
-    llmux_jw_key(w, "created");
-    llmux_jw_int(w, x->service->created);
-    llmux_jw_key(w, "owned_by");
-    llmux_jw_cstr(w, owner(g));
-    llmux_jw_close(w, '}');
-}
-
-const llmux_error_t *page_models(llmux_exchange_t *x)
-{
-    const apr_array_header_t *groups = x->service->groups;
-    llmux_buf_t *out = llmux_buf_create(x->pool, PAGE_MAX);
-    llmux_jw_t w = llmux_jw(out);
-    int i;
-
-    llmux_jw_open(&w, '{');
-    llmux_jw_key(&w, "object");
-    llmux_jw_cstr(&w, "list");
-    llmux_jw_key(&w, "data");
-    llmux_jw_open(&w, '[');
-    for (i = 0; i < groups->nelts; i++) {
-        write_model(&w, x, APR_ARRAY_IDX(groups, i, llmux_group_t *));
-    }
-    llmux_jw_close(&w, ']');
-    llmux_jw_close(&w, '}');
-    reply_page(x, 200, JSON_TYPE, llmux_buf_slice(out));
-    return NULL;
-}
-
-/* A name may have slashes, which SDKs escape; httpd hands them on as they are
- * where AllowEncodedSlashes NoDecode lets it. */
-static const char *unescape_slashes(apr_pool_t *p, const char *s)
-{
-    char *out = apr_pstrdup(p, s), *to = out;
-
-    while (*s) {
-        if (!strncasecmp(s, "%2F", 3)) {
-            *to++ = '/';
-            s += 3;
-        }
-        else {
-            *to++ = *s++;
-        }
-    }
-    *to = '\0';
-    return out;
-}
-
-const llmux_error_t *page_model(llmux_exchange_t *x)
-{
-    const char *name = unescape_slashes(x->pool, x->tail);
-    const llmux_group_t *g = llmux_service_group(x->service,
-                                                 llmux_slice(name));
-    llmux_buf_t *out;
-    llmux_jw_t w;
-
-    if (!g) {
-        return llmux_error(x->pool, LLMUX_ERR_MODEL, "model",
-                           "The model '%.256s' does not exist.", name);
-    }
-    out = llmux_buf_create(x->pool, PAGE_MAX);
-    w = llmux_jw(out);
-    write_model(&w, x, g);
-    reply_page(x, 200, JSON_TYPE, llmux_buf_slice(out));
-    return NULL;
-}
 
 /* ---- health ---------------------------------------------------------- */
 

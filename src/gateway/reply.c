@@ -110,7 +110,7 @@ static void start_stream(llmux_exchange_t *x)
     }
     apr_table_setn(x->headers, "Cache-Control", "no-cache");
     apr_table_setn(x->headers, "X-Accel-Buffering", "no");
-    start(x, 200, STREAM_TYPE, NULL);
+    start(x, 200, x->array ? JSON_TYPE : STREAM_TYPE, NULL);
 }
 
 /* ---- bytes ----------------------------------------------------------- */

@@ -175,6 +175,16 @@ static int has_our_members(const llmux_head_t *head)
     return 0;
 }
 
+/* Google's way to stream without "alt=sse". */
+static int wants_array(const llmux_exchange_t *x)
+{
+    const char *alt = x->in->query ? strstr(x->in->query, "alt=sse") : NULL;
+
+    return x->dialect == &llmux_dialect_gemini
+        && !(alt && (alt == x->in->query || alt[-1] == '&')
+             && (alt[7] == '\0' || alt[7] == '&'));
+}
+
 go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     const llmux_error_t *err;
@@ -182,7 +192,7 @@ go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
     x->parser = llmux_json_parser_create(x->pool);
     x->text = llmux_buf_slice(x->body);
     if (x->endpoint->action) {
-        x->head.model = llmux_slice(x->tail);
+        x->head.model = llmux_slice(model_of_path(x->pool, x->tail));
     }
     err = x->dialect->head(x->pool, x->parser, x->text, &x->head);
     if (!err && has_our_members(&x->head)) {
@@ -198,6 +208,7 @@ go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
     }
     x->record.model = llmux_slice_str(x->pool, x->head.model);
     x->record.streamed = x->head.stream == LLMUX_YES;
+    x->array = x->record.streamed && wants_array(x);
     return GO_ON;
 }
 

@@ -86,6 +86,7 @@ static llmux_ingress_t *ingress(request_ctx_t *ctx, const dir_conf_t *dir)
     in->below = path_below(r, dir);
     in->headers = r->headers_in;
     in->length = body_length(r);
+    in->query = r->args;
     in->query_key = llmux_slice(ctx->query_key);
     in->began = r->request_time;
     in->source = source_create(r);

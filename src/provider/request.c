@@ -278,15 +278,19 @@ static const down_t *find_down(const char *name)
     return NULL;
 }
 
-/* httpd answers 500 rather than send a name that is none. */
-static int is_tame(const llmux_header_t *h)
+static int is_name(const char *s)
 {
-    const char *c = h->name;
-
-    while (apr_isalnum(*c) || *c == '-' || *c == '_') {
-        c++;
+    while (apr_isalnum(*s) || *s == '-' || *s == '_') {
+        s++;
     }
-    return !*c && strlen(h->value) <= LLMUX_HEADER_DOWN_MAX;
+    return !*s;
+}
+
+/* httpd answers 500 rather than send a name that is none. */
+static int is_tame(const llmux_header_t *h, const down_t *d)
+{
+    return (!d->prefix || is_name(h->name + d->len))
+        && strlen(h->value) <= LLMUX_HEADER_DOWN_MAX;
 }
 
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
@@ -299,7 +303,7 @@ void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
                                                  llmux_header_t);
         const down_t *d = find_down(h->name);
 
-        if (d && (same_dialect || !d->vendor) && is_tame(h)) {
+        if (d && (same_dialect || !d->vendor) && is_tame(h, d)) {
             apr_table_setn(to, d->as ? d->as : h->name, h->value);
         }
     }
@@ -315,7 +319,7 @@ const char *llmux_provider_answer_id(const llmux_response_t *r)
                                                  llmux_header_t);
         const down_t *d = find_down(h->name);
 
-        if (d && d->as && is_tame(h)) {
+        if (d && d->as && is_tame(h, d)) {
             id = h->value;
         }
     }
