@@ -115,7 +115,7 @@ for my $mpm (qw(event worker prefork)) {
 subtest 'memory for some of the deployments only' => sub {
     my @many = map { sprintf 'model-%03d', $_ } 1 .. 700;
     my $server = httpd(conf => conf(<<"END"));
-LLMuxSharedMemory 1M
+LLMuxSharedMemory 4M
 <LLMuxProvider many>
     LLMuxType openai
     LLMuxBaseURL @{[ $mock->base('/v1') ]}

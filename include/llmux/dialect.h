@@ -501,6 +501,11 @@ extern const llmux_dialect_t llmux_dialect_gemini;      /* generateContent */
 /** By name, or NULL. */
 const llmux_dialect_t *llmux_dialect_named(const char *name);
 
+/** The dialect that a client's body is plainly in, OpenAI's chat or Anthropic's,
+ * when the path said the other one; else what the path said. */
+const llmux_dialect_t *llmux_dialect_of_body(const llmux_dialect_t *said,
+                                             const llmux_json_t *body);
+
 /* What an OpenAI error body and its status mean; shared by all who speak it
  * more or less. In errors.c. */
 

@@ -59,8 +59,8 @@ typedef struct llmux_series_t {
     int row;
 } llmux_series_t;
 
-/** Appends the Prometheus text (format 0.0.4). */
-void llmux_metrics_write(llmux_buf_t *out, llmux_state_t *s,
+/** Appends the Prometheus text (format 0.0.4); scratch in `p`. */
+void llmux_metrics_write(apr_pool_t *p, llmux_buf_t *out, llmux_state_t *s,
                          const llmux_series_t *series, int count);
 
 #define LLMUX_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -11,7 +11,9 @@
  * Row 0 counts what no deployment served. A row belongs to one deployment in
  * one group for the server's life and is found again by its key. Rows are
  * given out by the parent only (one thread); counting is atomic, any child,
- * any thread, no lock.
+ * any thread, no lock. Each row is there LLMUX_STATE_SHARDS times: children
+ * count in different ones, so that their processors do not take the lines of
+ * memory from each other, and who reads adds them up.
  */
 
 #ifndef LLMUX_STATE_H
@@ -25,6 +27,8 @@
  * as that of a status. */
 #define LLMUX_STATE_VERSION  1
 #define LLMUX_STATE_CHILDREN 512
+#define LLMUX_STATE_SHARDS   4
+#define LLMUX_STATE_LINE     64     /* bytes that a processor takes at once */
 #define LLMUX_STATE_SIZE_MIN (1 << 20)
 
 /* Upper bounds in microseconds; what is above all goes into one more. */
@@ -64,7 +68,7 @@ typedef struct llmux_row_t {
     apr_uint64_t status[LLMUX_STATUSES];    /* requests by their status */
     apr_uint64_t failure[LLMUX_FAILURES];   /* attempts by what failed */
     llmux_histogram_t time[LLMUX_HISTOGRAMS];
-} llmux_row_t;
+} __attribute__((aligned(LLMUX_STATE_LINE))) llmux_row_t;
 
 typedef struct llmux_state_t llmux_state_t;
 
@@ -84,8 +88,11 @@ const char *llmux_state_key(apr_pool_t *p, const char *group,
  * @return its index, or -1 when the segment is full */
 int llmux_state_row(llmux_state_t *s, const char *key);
 
-/** The row, or row 0 for -1. */
+/** The row to count in, for this child; row 0 for -1. */
 llmux_row_t *llmux_state_at(llmux_state_t *s, int index);
+
+/** What all children have counted in it. */
+void llmux_state_read(llmux_state_t *s, int index, llmux_row_t *sum);
 
 /** Adds one, or `n`. */
 void llmux_state_add(apr_uint64_t *counter, apr_uint64_t n);

@@ -64,7 +64,7 @@ const llmux_error_t *page_metrics(llmux_exchange_t *x)
     }
     out = llmux_buf_create(x->pool, PAGE_MAX);
     series = llmux_service_series(x->pool, x->service, &count);
-    llmux_metrics_write(out, x->service->state, series, count);
+    llmux_metrics_write(x->pool, out, x->service->state, series, count);
     if (out->failed) {
         return llmux_error(x->pool, LLMUX_ERR_INTERNAL, NULL,
                            "There are more deployments than a page of metrics "

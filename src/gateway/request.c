@@ -187,6 +187,7 @@ static int wants_array(const llmux_exchange_t *x)
 
 go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
 {
+    const llmux_dialect_t *other;
     const llmux_error_t *err;
 
     x->parser = llmux_json_parser_create(x->pool);
@@ -195,6 +196,11 @@ go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
         x->head.model = llmux_slice(model_of_path(x->pool, x->tail));
     }
     err = x->dialect->head(x->pool, x->parser, x->text, &x->head);
+    other = llmux_dialect_of_body(x->dialect, x->head.root);
+    if (other != x->dialect) {
+        x->dialect = other;
+        err = x->dialect->head(x->pool, x->parser, x->text, &x->head);
+    }
     if (!err && has_our_members(&x->head)) {
         x->provider = x->head.provider;
         x->text = llmux_head_merge(x->pool, &x->head, x->text);

@@ -18,20 +18,20 @@ static totals_t totals_of(llmux_state_t *state, const llmux_group_t *g)
     for (i = 0; i < g->deployments->nelts; i++) {
         const llmux_deployment_t *d = APR_ARRAY_IDX(g->deployments, i,
                                                     llmux_deployment_t *);
-        const llmux_row_t *row;
+        llmux_row_t row;
 
         if (d->series < 0) {
             continue;
         }
-        row = llmux_state_at(state, d->series);
+        llmux_state_read(state, d->series, &row);
         for (k = 0; k < LLMUX_STATUSES; k++) {
-            sum.requests += llmux_state_get(&row->status[k]);
+            sum.requests += row.status[k];
         }
         for (k = 0; k < LLMUX_FAILURES; k++) {
-            sum.failed += llmux_state_get(&row->failure[k]);
+            sum.failed += row.failure[k];
         }
-        sum.input += llmux_state_get(&row->count[LLMUX_COUNT_INPUT]);
-        sum.output += llmux_state_get(&row->count[LLMUX_COUNT_OUTPUT]);
+        sum.input += row.count[LLMUX_COUNT_INPUT];
+        sum.output += row.count[LLMUX_COUNT_OUTPUT];
     }
     return sum;
 }

@@ -10,8 +10,8 @@
 /* What one family reads from a row. */
 typedef struct text_t {
     llmux_buf_t *out;
-    llmux_state_t *state;
     const llmux_series_t *series;
+    const llmux_row_t *rows;    /* of each: all children's together */
     int count;
 } text_t;
 
@@ -68,9 +68,9 @@ static void labels(const text_t *t, const llmux_series_t *s)
     label(t, "deployment_id", s->deployment);
 }
 
-static llmux_row_t *row_of(const text_t *t, int i)
+static const llmux_row_t *row_of(const text_t *t, int i)
 {
-    return llmux_state_at(t->state, t->series[i].row);
+    return &t->rows[i];
 }
 
 /* ---- families with a row each ---------------------------------------- */
@@ -84,7 +84,7 @@ static void write_counter(const text_t *t, llmux_counter_e c)
         llmux_buf_addf(t->out, PREFIX "%s{", counter_names[c][0]);
         labels(t, &t->series[i]);
         llmux_buf_addf(t->out, "} %" APR_UINT64_T_FMT "\n",
-                       llmux_state_get(&row_of(t, i)->count[c]));
+                       row_of(t, i)->count[c]);
     }
 }
 
@@ -95,7 +95,7 @@ static void write_buckets(const text_t *t, int i, const char *name,
     int b;
 
     for (b = 0; b <= LLMUX_BUCKETS; b++) {
-        sum += llmux_state_get(&h->bucket[b]);
+        sum += h->bucket[b];
         llmux_buf_addf(t->out, PREFIX "%s_bucket{", name);
         labels(t, &t->series[i]);
         if (b < LLMUX_BUCKETS) {
@@ -110,7 +110,7 @@ static void write_buckets(const text_t *t, int i, const char *name,
     llmux_buf_addf(t->out, PREFIX "%s_sum{", name);
     labels(t, &t->series[i]);
     llmux_buf_addf(t->out, "} %.6f\n" PREFIX "%s_count{",
-                   (double)llmux_state_get(&h->sum) / 1e6, name);
+                   (double)h->sum / 1e6, name);
     labels(t, &t->series[i]);
     llmux_buf_addf(t->out, "} %" APR_UINT64_T_FMT "\n", sum);
 }
@@ -122,7 +122,7 @@ static int is_idle(const llmux_histogram_t *h)
     int b;
 
     for (b = 0; b <= LLMUX_BUCKETS; b++) {
-        if (llmux_state_get(&h->bucket[b])) {
+        if (h->bucket[b]) {
             return 0;
         }
     }
@@ -152,7 +152,7 @@ static void write_statuses(const text_t *t, const char *name,
     family(t, name, "counter", help);
     for (i = 0; i < t->count; i++) {
         for (k = 0; k < LLMUX_STATUSES && llmux_status_label(k); k++) {
-            apr_uint64_t n = llmux_state_get(&row_of(t, i)->status[k]);
+            apr_uint64_t n = row_of(t, i)->status[k];
 
             if (!n || (only_failed && llmux_status_label(k)[0] == '2')) {
                 continue;
@@ -173,7 +173,7 @@ static void write_failures(const text_t *t)
            "Attempts that failed, by what failed");
     for (i = 0; i < t->count; i++) {
         for (k = 0; k < LLMUX_ERR_COUNT; k++) {
-            apr_uint64_t n = llmux_state_get(&row_of(t, i)->failure[k]);
+            apr_uint64_t n = row_of(t, i)->failure[k];
 
             if (n) {
                 llmux_buf_adds(t->out, PREFIX "deployment_failure_responses{");
@@ -227,7 +227,7 @@ static void write_requests(const text_t *t)
 
             for (j = i; j < t->count; j++) {
                 if (same_model(&t->series[i], &t->series[j])) {
-                    n += llmux_state_get(&row_of(t, j)->status[k]);
+                    n += row_of(t, j)->status[k];
                 }
             }
             if (n) {
@@ -276,10 +276,26 @@ static void write_gauge(const text_t *t, const char *name, const char *help,
     llmux_buf_addf(t->out, PREFIX "%s %" APR_INT64_T_FMT "\n", name, value);
 }
 
-void llmux_metrics_write(llmux_buf_t *out, llmux_state_t *s,
+/* Pools align to less than a row wants. */
+static const llmux_row_t *read_rows(apr_pool_t *p, llmux_state_t *s,
+                                    const llmux_series_t *series, int count)
+{
+    char *block = apr_palloc(p, ((apr_size_t)count + 1)
+                                * sizeof(llmux_row_t));
+    llmux_row_t *rows = (llmux_row_t *)APR_ALIGN((apr_uintptr_t)block,
+                                                 LLMUX_STATE_LINE);
+    int i;
+
+    for (i = 0; i < count; i++) {
+        llmux_state_read(s, series[i].row, &rows[i]);
+    }
+    return rows;
+}
+
+void llmux_metrics_write(apr_pool_t *p, llmux_buf_t *out, llmux_state_t *s,
                          const llmux_series_t *series, int count)
 {
-    const text_t t = { out, s, series, count };
+    const text_t t = { out, series, read_rows(p, s, series, count), count };
     int i;
 
     write_requests(&t);

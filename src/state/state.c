@@ -3,6 +3,7 @@
 #include "llmux/state.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,14 +24,14 @@ typedef struct child_t {
     apr_int64_t pid;            /* 0 = free */
     apr_int64_t in_flight;
     apr_int64_t parked;         /* of them */
-} child_t;
+} __attribute__((aligned(LLMUX_STATE_LINE))) child_t;
 
 struct llmux_state_t {
     apr_uint64_t size;
     apr_int64_t capacity;       /* rows that fit */
     apr_int64_t count;          /* rows given out */
     child_t child[LLMUX_STATE_CHILDREN];
-    llmux_row_t row[];
+    llmux_row_t row[];          /* all shards of one, then of the next */
 };
 
 /* The slot of this process; -1 outside a child. Set before its threads. */
@@ -62,7 +63,7 @@ static apr_uint64_t mix(apr_uint64_t hash, const void *data, apr_size_t len)
 apr_uint64_t llmux_state_layout(void)
 {
     const apr_uint64_t sizes[] = {
-        LLMUX_STATE_VERSION, sizeof(llmux_state_t), sizeof(child_t),
+        LLMUX_STATE_VERSION, LLMUX_STATE_SHARDS, sizeof(llmux_state_t), sizeof(child_t),
         sizeof(llmux_row_t)
     };
     apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
@@ -81,7 +82,8 @@ llmux_state_t *llmux_state_map(apr_size_t size)
         return NULL;
     }
     s->size = size;
-    s->capacity = (apr_int64_t)((size - sizeof(*s)) / sizeof(llmux_row_t));
+    s->capacity = (apr_int64_t)((size - sizeof(*s))
+                                / (LLMUX_STATE_SHARDS * sizeof(llmux_row_t)));
     s->count = 1;
     return s;
 }
@@ -100,26 +102,54 @@ const char *llmux_state_key(apr_pool_t *p, const char *group,
     return apr_pstrcat(p, key, deployment, NULL);
 }
 
+static llmux_row_t *shards_of(llmux_state_t *s, apr_int64_t index)
+{
+    return &s->row[index * LLMUX_STATE_SHARDS];
+}
+
 int llmux_state_row(llmux_state_t *s, const char *key)
 {
     apr_int64_t i;
 
     for (i = 1; i < s->count; i++) {
-        if (!strcmp(s->row[i].key, key)) {
+        if (!strcmp(shards_of(s, i)->key, key)) {
             return (int)i;
         }
     }
     if (s->count >= s->capacity || strlen(key) >= sizeof(s->row[0].key)) {
         return -1;
     }
-    memcpy(s->row[i].key, key, strlen(key) + 1);
+    memcpy(shards_of(s, i)->key, key, strlen(key) + 1);
     s->count++;
     return (int)i;
 }
 
 llmux_row_t *llmux_state_at(llmux_state_t *s, int index)
 {
-    return &s->row[index > 0 && index < s->count ? index : 0];
+    return shards_of(s, index > 0 && index < s->count ? index : 0)
+        + (own_slot > 0 ? own_slot % LLMUX_STATE_SHARDS : 0);
+}
+
+/* A row is nothing but counters behind its key. */
+void llmux_state_read(llmux_state_t *s, int index, llmux_row_t *sum)
+{
+    const llmux_row_t *row = shards_of(s, index > 0 && index < s->count
+                                              ? index : 0);
+    apr_size_t words = (sizeof(*row) - offsetof(llmux_row_t, count))
+        / sizeof(apr_uint64_t), i;
+    apr_uint64_t *to = (apr_uint64_t *)((char *)sum
+                                        + offsetof(llmux_row_t, count));
+    int k;
+
+    memset(sum, 0, sizeof(*sum));
+    for (k = 0; k < LLMUX_STATE_SHARDS; k++) {
+        const apr_uint64_t *from = (const apr_uint64_t *)
+            ((const char *)&row[k] + offsetof(llmux_row_t, count));
+
+        for (i = 0; i < words; i++) {
+            to[i] += llmux_state_get(&from[i]);
+        }
+    }
 }
 
 void llmux_state_add(apr_uint64_t *counter, apr_uint64_t n)

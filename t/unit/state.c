@@ -45,6 +45,8 @@ static pid_t start_child(llmux_state_t *s)
         alarm(60);
         llmux_state_child(s);
         llmux_state_in_flight(s, 3);
+        llmux_state_add(&llmux_state_at(s, 1)->count[0], 1);
+        llmux_state_observe(&llmux_state_at(s, 1)->time[0], 7000);
         _exit(write(ready[1], "x", 1) == 1 && pause());
     }
     close(ready[1]);
@@ -58,9 +60,18 @@ static pid_t start_child(llmux_state_t *s)
 static void children(void)
 {
     llmux_state_t *s = llmux_state_map(LLMUX_STATE_SIZE_MIN);
+    int row = llmux_state_row(s, "theirs");
     pid_t one = start_child(s), two = start_child(s);
+    llmux_row_t sum;
 
     is_int(llmux_state_in_flight_all(s), 6, "requests of two children");
+    llmux_state_read(s, row, &sum);
+    is_int((long long)sum.count[0], 2, "what both have counted");
+    is_int((long long)sum.time[0].sum, 14000, "... and how long it took");
+    ok(llmux_state_get(&llmux_state_at(s, row)->count[0]) < 2,
+       "... in places of their own");
+    ok(!((apr_uintptr_t)llmux_state_at(s, row) % LLMUX_STATE_LINE),
+       "... which begin at a line of memory");
     kill(one, SIGKILL);
     waitpid(one, NULL, 0);
     is_int(llmux_state_in_flight_all(s), 3, "those of a dead one are none");

@@ -52,7 +52,7 @@ my @rows = (
     [qw(tls-whole-0ms      whole  0      b600-d0           300   64   0
         tls              0.80  -   )],
     [qw(tls-stream-5ms     stream 1      n50-d5-g5         300   64   0
-        tls              0.80  -   )],
+        tls              1.00  -   )],
     [qw(cross-whole-0ms    cross  0      b600-d0-anthropic 300   64   0
         plain            1.00  -   )],
     [qw(cross-stream-5ms   cross  1      n50-d5-g5-anthropic 300 64   0
