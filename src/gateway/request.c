@@ -197,7 +197,7 @@ go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
     }
     err = x->dialect->head(x->pool, x->parser, x->text, &x->head);
     other = llmux_dialect_of_body(x->dialect, x->head.root);
-    if (other != x->dialect) {
+    if (other != x->dialect && other->head) {
         x->dialect = other;
         err = x->dialect->head(x->pool, x->parser, x->text, &x->head);
     }
