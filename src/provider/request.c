@@ -309,6 +309,14 @@ void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
     }
 }
 
+/* All names for it end so. */
+static int ends_as_id(const char *name)
+{
+    apr_size_t n = strlen(name);
+
+    return n > 3 && name[n - 3] == '-' && (name[n - 1] | 0x20) == 'd';
+}
+
 const char *llmux_provider_answer_id(const llmux_response_t *r)
 {
     const char *id = NULL;
@@ -317,7 +325,7 @@ const char *llmux_provider_answer_id(const llmux_response_t *r)
     for (i = 0; i < r->headers->nelts; i++) {
         const llmux_header_t *h = &APR_ARRAY_IDX(r->headers, i,
                                                  llmux_header_t);
-        const down_t *d = find_down(h->name);
+        const down_t *d = ends_as_id(h->name) ? find_down(h->name) : NULL;
 
         if (d && d->as && is_tame(h, d)) {
             id = h->value;
