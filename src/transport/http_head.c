@@ -8,38 +8,49 @@
 #include "http_head.h"
 
 /* No header of ours may end its line early, nor be two. */
-static int sayable(const llmux_header_t *h)
+static int sayable(const llmux_header_t *h, apr_size_t name_len,
+                   apr_size_t value_len)
 {
-    return *h->name && !h->name[strcspn(h->name, "\r\n: \t")]
-           && !h->value[strcspn(h->value, "\r\n")];
+    const char *c = h->name;
+
+    while (*c > ' ' && *c != ':') {
+        c++;
+    }
+    return name_len && c == h->name + name_len
+        && !memchr(h->value, '\r', value_len)
+        && !memchr(h->value, '\n', value_len);
 }
 
 /* What we say ourselves. Two of the kind would be read differently by two
  * readers: the caller's is left out where ours must be right (no line here),
  * and takes its place where it is a matter of taste. */
-static const struct { const char *name, *line; } ours[] = {
-    { "Host",              "" },    /* comes first, see llmux_http_head() */
-    { "Accept",            "Accept: */*\r\n" },
+#define NAME(text) text, sizeof(text) - 1
+
+static const struct {
+    const char *name;
+    apr_size_t len;
+    const char *line;
+} ours[] = {
+    { NAME("Host"),              "" },  /* comes first: llmux_http_head() */
+    { NAME("Accept"),            "Accept: */*\r\n" },
     /* What must be understood is not worth packing. */
-    { "Accept-Encoding",   "Accept-Encoding: identity\r\n" },
-    { "Content-Length",    NULL },
-    { "Transfer-Encoding", NULL },
-    { "Connection",        NULL },
-    { "Expect",            NULL }
+    { NAME("Accept-Encoding"),   "Accept-Encoding: identity\r\n" },
+    { NAME("Content-Length"),    NULL },
+    { NAME("Transfer-Encoding"), NULL },
+    { NAME("Connection"),        NULL },
+    { NAME("Expect"),            NULL }
 };
 
 #define OURS ((int)(sizeof(ours) / sizeof(ours[0])))
 #define SAYS_HOST 1         /* the bit of its row */
 
 /* @return its row, or OURS */
-static int row_of(const char *name)
+static int row_of(const char *name, apr_size_t len)
 {
     int i = 0;
 
-    if (!strchr("AaHhCcTtEe", *name)) {
-        return OURS;
-    }
-    while (i < OURS && apr_cstr_casecmp(ours[i].name, name)) {
+    while (i < OURS
+           && (ours[i].len != len || apr_cstr_casecmp(ours[i].name, name))) {
         i++;
     }
     return i;
@@ -60,10 +71,11 @@ static survey_t survey(const apr_array_header_t *headers)
 
     for (i = 0; headers && i < headers->nelts; i++) {
         const llmux_header_t *h = &APR_ARRAY_IDX(headers, i, llmux_header_t);
+        apr_size_t name = strlen(h->name), value = strlen(h->value);
 
-        s.room += strlen(h->name) + strlen(h->value) + sizeof(": \r\n");
-        s.said |= 1 << row_of(h->name);
-        s.unfit |= !sayable(h);
+        s.room += name + value + sizeof(": \r\n");
+        s.said |= 1 << row_of(h->name, name);
+        s.unfit |= !sayable(h, name, value);
     }
     return s;
 }
@@ -81,14 +93,16 @@ static char *puts_at(char *to, const char *s)
 
 static char *put_headers(char *to, const apr_array_header_t *headers)
 {
+    apr_size_t len;
     int i, row;
 
     for (i = 0; headers && i < headers->nelts; i++) {
         const llmux_header_t *h = &APR_ARRAY_IDX(headers, i, llmux_header_t);
 
-        row = row_of(h->name);
+        len = strlen(h->name);
+        row = row_of(h->name, len);
         if (row == OURS || ours[row].line) {
-            to = puts_at(to, h->name);
+            to = put(to, h->name, len);
             to = put(to, ": ", 2);
             to = puts_at(to, h->value);
             to = put(to, "\r\n", 2);
