@@ -12,6 +12,8 @@
  *         src/dialect/gemini_write.c
  *         src/dialect/gemini_config.c src/dialect/gemini_contents.c
  *         src/dialect/gemini_media.c src/dialect/gemini_tools.c
+ *         src/dialect/writer.c src/dialect/ollama_write.c
+ *         src/dialect/cohere_write.c src/dialect/cohere_messages.c
  */
 
 #include <stdint.h>
@@ -154,18 +156,19 @@ static void write_for(apr_pool_t *p, const llmux_dialect_t *dialect,
 static void translate(apr_pool_t *p, llmux_slice_t body)
 {
     const llmux_dialect_t *const dialects[] = {
-        &llmux_dialect_openai, &llmux_dialect_anthropic, &llmux_dialect_gemini
+        &llmux_dialect_openai, &llmux_dialect_anthropic, &llmux_dialect_gemini,
+        &llmux_dialect_ollama, &llmux_dialect_cohere
     };
     llmux_chat_t *chat = llmux_chat_create(p);
     const llmux_error_t *err =
         llmux_dialect_openai.read(chat, llmux_json_parse(p, body, 0, NULL));
-    int i;
+    size_t i;
 
     if (err) {
         check_error(err);
         return;
     }
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
         write_for(p, dialects[i], chat, 0);
         write_for(p, dialects[i], chat, ~0u);
     }

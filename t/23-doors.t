@@ -9,12 +9,8 @@ my $text = "grüß dich, Welt \"\\\" \x{1F680}";
 my $tool = { name => 'weather', description => 'of a city',
              schema => { type => 'object', required => ['city'],
                          properties => { city => { type => 'string' } } } };
-my @call = ({ name => 'weather', args => { city => 'Köln' } });
 
-my $mock = mock(rules => [
-    { model => 'calls', do => { calls => \@call, usage => [20, 10] } },
-    { model => 'cut', do => 'length=5' },
-]);
+my $mock = mock();
 
 my $httpd = httpd(conf => <<"END");
     LLMuxDirect on
@@ -35,6 +31,9 @@ my $httpd = httpd(conf => <<"END");
         LLMuxType gemini
         LLMuxBaseURL @{[ $mock->base ]}
         LLMuxAPIKey sk-gem
+    </LLMuxProvider>
+    <LLMuxProvider demo>
+        LLMuxModels caller
     </LLMuxProvider>
     <Location "/">
         SetHandler llmux
@@ -62,6 +61,111 @@ my %door = (
             text_of(map { $_->{choices}[0]{delta}{content} } @_)
         },
         error => sub { $_[0]{error}{message} },
+        tools => { tools => [{ type => 'function', function => {
+            name => $tool->{name}, description => $tool->{description},
+            parameters => $tool->{schema} } }] },
+        called => sub {
+            my $call = $_[0]{choices}[0]{message}{tool_calls}[0]{function};
+            return [$call->{name}, from_json($call->{arguments})];
+        },
+        called_streamed => sub {
+            my @calls = map { $_->{choices}[0]{delta}{tool_calls}[0] || () } @_;
+            return [(map { $_->{function}{name} // () } @calls),
+                    from_json(text_of(map { $_->{function}{arguments} }
+                                      @calls))];
+        },
+    },
+    messages => {
+        path => sub { '/v1/messages' },
+        headers => { 'anthropic-version' => '2023-06-01' },
+        body => sub {
+            my ($model, $words, $stream) = @_;
+            return { model => $model, stream => $stream, max_tokens => 100,
+                     messages => [{ role => 'user', content => $words }] };
+        },
+        whole => sub { $_[0]{content}[0]{text} },
+        streamed => sub {
+            text_of(map { $_->{delta}{text} } grep {
+                $_->{type} eq 'content_block_delta' } @_)
+        },
+        error => sub { $_[0]{type} eq 'error' && $_[0]{error}{message} },
+        tools => { tools => [{ name => $tool->{name}, description =>
+            $tool->{description}, input_schema => $tool->{schema} }] },
+        called => sub {
+            my ($call) = grep { $_->{type} eq 'tool_use' }
+                @{ $_[0]{content} };
+            return [$call->{name}, $call->{input}];
+        },
+        called_streamed => sub {
+            my ($call) = grep { ($_->{content_block}{type} // '')
+                eq 'tool_use' } @_;
+            return [$call->{content_block}{name},
+                    from_json(text_of(map { $_->{delta}{partial_json} } @_))];
+        },
+    },
+    gemini => {
+        path => sub {
+            my ($model, $stream) = @_;
+            return '/v1beta/models/' . escaped($model)
+                . ($stream ? ':streamGenerateContent?alt=sse'
+                           : ':generateContent');
+        },
+        body => sub {
+            return { contents => [{ role => 'user',
+                                    parts => [{ text => $_[1] }] }] };
+        },
+        whole => sub {
+            text_of(map { $_->{text} }
+                    @{ $_[0]{candidates}[0]{content}{parts} })
+        },
+        streamed => sub {
+            text_of(map { map { $_->{text} }
+                          @{ $_->{candidates}[0]{content}{parts} || [] } } @_)
+        },
+        error => sub { $_[0]{error}{status} && $_[0]{error}{message} },
+        tools => { tools => [{ functionDeclarations => [{ name =>
+            $tool->{name}, description => $tool->{description},
+            parametersJsonSchema => $tool->{schema} }] }] },
+        called => sub {
+            my ($call) = map { $_->{functionCall} || () }
+                @{ $_[0]{candidates}[0]{content}{parts} };
+            return [@$call{qw(name args)}];
+        },
+        called_streamed => sub {
+            my ($call) = map { map { $_->{functionCall} || () }
+                @{ $_->{candidates}[0]{content}{parts} || [] } } @_;
+            return [@$call{qw(name args)}];
+        },
+    },
+    responses => {
+        path => sub { '/v1/responses' },
+        body => sub {
+            my ($model, $words, $stream) = @_;
+            return { model => $model, stream => $stream, input => $words };
+        },
+        whole => sub {
+            text_of(map { map { $_->{text} } @{ $_->{content} || [] } }
+                    @{ $_[0]{output} })
+        },
+        streamed => sub {
+            text_of(map { $_->{delta} }
+                    grep { $_->{type} eq 'response.output_text.delta' } @_)
+        },
+        error => sub { $_[0]{error}{message} },
+        tools => { tools => [{ type => 'function', name => $tool->{name},
+            description => $tool->{description},
+            parameters => $tool->{schema} }] },
+        called => sub {
+            my ($call) = grep { $_->{type} eq 'function_call' }
+                @{ $_[0]{output} };
+            return [$call->{name}, from_json($call->{arguments})];
+        },
+        called_streamed => sub {
+            my ($done) = grep { $_->{type} eq 'response.completed' } @_;
+            my ($call) = grep { $_->{type} eq 'function_call' }
+                @{ $done->{response}{output} };
+            return [$call->{name}, from_json($call->{arguments})];
+        },
     },
     azure => {
         path => sub {
@@ -75,17 +179,20 @@ my %door = (
         },
     },
 );
-$door{azure}{$_} = $door{chat}{$_} for qw(whole streamed error);
+$door{azure}{$_} = $door{chat}{$_}
+    for qw(whole streamed error tools called called_streamed);
 
 sub ask
 {
-    my ($name, $model, $words, $stream) = @_;
+    my ($name, $model, $words, $stream, %more) = @_;
     my $d = $door{$name};
+    my $body = $d->{body}->($model, $words, $stream ? true : false);
 
-    return post($httpd, $d->{path}->($model, $stream),
-        $d->{body}->($model, $words, $stream ? true : false),
+    return post($httpd, $d->{path}->($model, $stream), { %$body, %more },
         headers => $d->{headers} || {});
 }
+
+sub payloads { return map { $_->{json} || () } $_[0]->events }
 
 # ----------------------------------------------------------------------
 
@@ -102,8 +209,7 @@ for my $name (sort keys %door) {
             $res = ask($name, "$provider/m", $text, 1);
             ok $res->ok && $res->status == 200, 'a stream'
                 or diag $res->status, ' ', $res->body;
-            is $d->{streamed}->(map { $_->{json} || () } $res->events), $text,
-                '... says it';
+            is $d->{streamed}->(payloads($res)), $text, '... says it';
 
             for my $stream (0, 1) {
                 $res = ask($name, "$provider/m+429=7", $text, $stream);
@@ -114,17 +220,33 @@ for my $name (sort keys %door) {
     }
 }
 
+# The demo calls the tool that it is offered.
+for my $name (sort keys %door) {
+    my $d = $door{$name};
+
+    subtest "$name: a tool is called" => sub {
+        my $res = ask($name, 'caller', 'the weather?', 0, %{ $d->{tools} });
+        my $called = eval { $d->{called}->($res->json) } || [];
+        is $called->[0], $tool->{name}, 'whole' or diag $res->body;
+        ok exists $called->[1]{city}, '... with what it must have';
+
+        $res = ask($name, 'caller', 'the weather?', 1, %{ $d->{tools} });
+        $called = eval { $d->{called_streamed}->(payloads($res)) } || [];
+        is $called->[0], $tool->{name}, 'streamed' or diag $res->body;
+        ok exists $called->[1]{city}, '... with what it must have';
+    };
+}
+
 subtest 'models in the shape of who asks' => sub {
     my $openai = get($httpd, '/v1/models')->json;
-    is_deeply [map { $_->{id} } @{ $openai->{data} }], [qw(one two)],
-        "OpenAI's";
+    is_deeply [map { $_->{id} } @{ $openai->{data} }], [qw(caller one two)], "OpenAI's";
     is $openai->{object}, 'list', '... a list';
 
     my %claude = (headers => { 'anthropic-version' => '2023-06-01' });
     my $anthropic = get($httpd, '/v1/models', %claude)->json;
     is_deeply [map { "$_->{type} $_->{id}" } @{ $anthropic->{data} }],
-        ['model one', 'model two'], "Anthropic's";
-    is_deeply [@$anthropic{qw(first_id last_id)}], [qw(one two)],
+        ['model caller', 'model one', 'model two'], "Anthropic's";
+    is_deeply [@$anthropic{qw(first_id last_id)}], [qw(caller two)],
         '... from where to where';
     like $anthropic->{data}[0]{created_at}, qr/^\d{4}-\d\d-\d\dT[\d:]+Z$/,
         '... with a date';

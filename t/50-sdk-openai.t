@@ -4,24 +4,14 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
-use LLMux::Guard;
-use IO::Handle;
-use POSIX ();
+use LLMux::SDK;
 
-my $sdk = tree() . '/t/sdk';
-
-# Debian 12's is 18; older ones have no fetch.
-my ($status, $version) = run(['node', '--version']);
-LLMux::Test::missing('no Node.js 18 or later; make deps DEPS=sdk installs it')
-    if $status ne '0' || $version !~ /^v(\d+)/ || $1 < 18;
-LLMux::Test::missing('the SDK is not installed; make deps DEPS=sdk, then '
-    . 'npm ci --prefix t/sdk') if !-d "$sdk/node_modules/openai";
+sdk_needs('openai');
 
 my ($corpus, $no_corpus) = LLMux::Corpus->find;
 my $mock = mock();
-my $master = 'llmux_sdk_4471';
 my $httpd = httpd(conf => <<"END");
-LLMuxMasterKey $master
+LLMuxMasterKey @{[ sdk_key() ]}
 LLMuxBackoff 10ms
 <LLMuxProvider openai>
     LLMuxBaseURL @{[ $mock->base('/v1') ]}
@@ -91,36 +81,6 @@ LLMuxBackoff 10ms
 </Location>
 END
 
-# ---- what the cases may order
-
-# Other rules for the mock. Says how many requests there were so far.
-sub obey_rules
-{
-    my ($rules) = @_;
-
-    $mock->rules(@$rules);
-    return scalar(() = $mock->requests);
-}
-
-# Requests from the one of this number on, once there are so many of them.
-sub obey_requests
-{
-    my ($order) = @_;
-    my @requests;
-
-    wait_until(5, sub {
-        @requests = $mock->requests;
-        splice @requests, 0, $order->{from};
-        return $order->{count} <= grep { $_->{how} || !$order->{ended} }
-            @requests;
-    });
-    return [map {
-        my $request = $_;
-        +{ map { $_ => $request->{$_} }
-           qw(path query headers json how ended_at) };
-    } @requests];
-}
-
 # Recordings of chats that have all these tags, and what they are known to
 # say. Those of errors are asked for by their own tag.
 sub obey_recordings
@@ -140,86 +100,10 @@ sub obey_recordings
             @cases];
 }
 
-my %obey = (rules => \&obey_rules, requests => \&obey_requests,
-            recordings => \&obey_recordings);
-
-# ---- the cases
-
-# Starts them; gives the process and the two ends of its standard channels.
-sub start
-{
-    pipe my $their_in, my $to or die "pipe: $!\n";
-    pipe my $from, my $their_out or die "pipe: $!\n";
-    my $pid = fork() // die "fork: $!\n";
-
-    if (!$pid) {
-        POSIX::setpgid(0, 0);
-        open STDIN, '<&', $their_in;
-        open STDOUT, '>&', $their_out;
-        %ENV = (PATH => $ENV{PATH}, HOME => $httpd->dir, LLMUX_KEY => $master,
-                LLMUX_URL => $httpd->url, LLMUX_PATIENCE => patience(1));
-        exec 'node', "$sdk/openai.mjs" or POSIX::_exit(127);
-    }
-    POSIX::setpgid($pid, $pid);
-    LLMux::Guard::watch($pid);
-    $to->autoflush(1);
-    return ($pid, $from, $to);
-}
-
-# A line of theirs: an order, a result, or a word about one. Gives their
-# plan when it is that.
-sub take
-{
-    my ($line, $to) = @_;
-
-    if ($line =~ /^\+ (\w+) (.*)/) {
-        print $to to_json($obey{$1}->(from_json($2))), "\n";
-    }
-    elsif ($line =~ /^ok - (.*) # SKIP (.*)/) {
-        skipped($1, $2);
-    }
-    elsif ($line =~ /^(not )?ok - (.*)/) {
-        ok(!$1, $2);
-    }
-    elsif ($line =~ /^1\.\.(\d+)/) {
-        return $1;
-    }
-    else {
-        diag($line =~ s/^# //r);
-    }
-    return;
-}
-
-# What cannot be shown without the recordings.
-sub skipped
-{
-    my ($name, $why) = @_;
-
-    return fail("$name: $why") if $ENV{LLMUX_REQUIRE} || $ENV{LLMUX_CORPUS};
-    SKIP: {
-        skip("$name: $why", 1);
-    }
-    return;
-}
-
-unlike slurp("$sdk/package-lock.json"), qr{"resolved"|https?://},
-    'the lock file names no place to download from';
-like slurp("$sdk/package.json"), qr/"openai": "\d+\.\d+\.\d+"/,
-    'the SDK is pinned to one version';
+sdk_pinned('openai');
 diag($no_corpus) if !$corpus;
-
-my $before = Test::More->builder->current_test;
-my ($pid, $from, $to) = start();
-my $told;
-local $SIG{PIPE} = 'IGNORE';
-while (defined(my $line = <$from>)) {
-    chomp $line;
-    $told = take($line, $to) // $told;
-}
-is $told, Test::More->builder->current_test - $before, 'all cases were shown';
-waitpid $pid, 0;
-is $?, 0, 'the client ends by itself';
-LLMux::Guard::forget($pid);
+sdk_run('openai.mjs', httpd => $httpd, mock => $mock,
+    orders => { recordings => \&obey_recordings });
 
 done_clean($httpd, allow => [qr/LX0021: .*failed/]);
 done_testing;

@@ -98,6 +98,7 @@ typedef struct llmux_message_t {
     struct llmux_message_t *next;
     llmux_role_e role;
     llmux_slice_t name;             /* participant */
+    llmux_slice_t phase;            /* OpenAI: commentary, final_answer */
     llmux_block_t *blocks, *last;
     const char *param;              /* where it stood: "messages[3]" */
     int number;                     /* its place in the list, from 0 */
@@ -108,6 +109,8 @@ typedef struct llmux_tool_t {
     llmux_slice_t name;
     llmux_slice_t description;
     llmux_slice_t schema;           /* JSON text of the parameters */
+    llmux_slice_t space;            /* namespace that the name begins with,
+                                     * before "__" (Responses) */
     llmux_tri_e strict;
     int custom;                     /* free-text input */
     llmux_slice_t grammar;          /* custom: JSON text of `format` */
@@ -179,6 +182,10 @@ typedef struct llmux_chat_t {
     llmux_slice_t modalities, audio, prediction, moderation, web_search;
                                     /* JSON text each */
     llmux_extra_t *extra;
+    llmux_extra_t *said;            /* Responses: members as they stood, for
+                                     * the answer that repeats them */
+    llmux_extra_t *lost;            /* what only the client's own dialect can
+                                     * say: each is to be noted as dropped */
 } llmux_chat_t;
 
 /** An empty request in `p`. */
@@ -303,6 +310,7 @@ typedef struct llmux_event_t {
     llmux_token_t token;
     llmux_finish_e finish;
     llmux_slice_t stop;
+    int blocked;            /* FINISH: it was the prompt that was filtered */
     const llmux_cite_t *cite;
     const llmux_usage_t *usage;
     const llmux_error_t *error;
@@ -368,7 +376,8 @@ typedef struct llmux_stream_t llmux_stream_t;
 struct llmux_dialect_t;
 
 /**
- * @param streamed text/event-stream, else one JSON document
+ * @param streamed text/event-stream, else one JSON document; does not matter
+ *        to a dialect of lines
  * @param frame may be NULL; called for streamed answers only
  */
 llmux_stream_t *llmux_stream_open(apr_pool_t *p, const llmux_env_t *env,
@@ -408,6 +417,8 @@ typedef struct llmux_encode_t {
                                  * of it; NULL when it was not read */
     const char *version;        /* of the client's API; NULL = the default */
     int array;                  /* streamed as a JSON array, not as SSE */
+    int begun;                  /* streamed: another encoder has said part of
+                                 * the answer before (an array is open) */
 } llmux_encode_t;
 
 /* Appends the client's bytes for each event to `out`. Whole: all of it at
@@ -451,6 +462,9 @@ typedef struct llmux_dialect_t {
 
     const char *id_prefix;      /* of ids that we make for its answers */
 
+    int lines;                  /* its streams are JSON documents, one in each
+                                 * line, and no event streams */
+
     /* What a relayed stream must end with when the provider left it out, as
      * the client is to see it; NULL for nothing. */
     const char *sentinel;
@@ -491,12 +505,18 @@ typedef struct llmux_dialect_t {
     /* The error body for a client. */
     void (*error_write)(llmux_buf_t *out, const llmux_error_t *err,
                         const char *request_id);
+
+    /* The HTTP status its clients know such an error by. NULL: the error's
+     * own. */
+    int (*error_status)(const llmux_error_t *err);
 } llmux_dialect_t;
 
 extern const llmux_dialect_t llmux_dialect_openai;      /* chat completions */
 extern const llmux_dialect_t llmux_dialect_responses;   /* OpenAI responses */
 extern const llmux_dialect_t llmux_dialect_anthropic;   /* messages */
 extern const llmux_dialect_t llmux_dialect_gemini;      /* generateContent */
+extern const llmux_dialect_t llmux_dialect_ollama;      /* /api/chat */
+extern const llmux_dialect_t llmux_dialect_cohere;      /* /v2/chat */
 
 /** By name, or NULL. */
 const llmux_dialect_t *llmux_dialect_named(const char *name);

@@ -19,6 +19,7 @@
 #define LLMUX_HEADER_DOWN_MAX     1024         /* one of its values that a client may see */
 #define LLMUX_WARNINGS_MAX        1024         /* value of X-LLMux-Warnings */
 #define LLMUX_WARNING_FIELD_MAX   128          /* one field in it; longer ones are cut */
+#define LLMUX_LOST_MAX            64           /* members of one request noted as lost */
 #define LLMUX_SECRET_MAX          8192         /* a key, wherever it comes from */
 #define LLMUX_MEDIA_TYPE_MAX      255          /* RFC 6838: 127 "/" 127 */
 #define LLMUX_RETRY_AFTER_MAX     86400        /* seconds; a longer wait is cut */
@@ -44,7 +45,7 @@
 #define LLMUX_SCHEMA_NODES_MAX    50000        /* a request's schemas, $refs written out */
 #define LLMUX_CITED_TEXT_MAX      (1u << 20)   /* answer text within which citations are located */
 #define LLMUX_PARTS_MAX           64           /* parts of an answer that citations may count by */
-#define LLMUX_CITES_MAX           1024         /* citations of one answer of Gemini */
+#define LLMUX_CITES_MAX           1024         /* citations of one answer */
 #define LLMUX_FINISH_WORD_MAX     63           /* provider's word for why it stopped */
 
 #endif

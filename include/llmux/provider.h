@@ -14,7 +14,9 @@ typedef enum {
     LLMUX_ADDRESS_OPENAI,       /* BASE/chat/completions */
     LLMUX_ADDRESS_ANTHROPIC,    /* BASE/v1/messages */
     LLMUX_ADDRESS_GEMINI,       /* BASE/v1beta/models/MODEL:generateContent */
-    LLMUX_ADDRESS_AZURE         /* BASE/openai/deployments/MODEL/... or v1 */
+    LLMUX_ADDRESS_AZURE,        /* BASE/openai/deployments/MODEL/... or v1 */
+    LLMUX_ADDRESS_OLLAMA,       /* BASE/api/chat */
+    LLMUX_ADDRESS_COHERE        /* BASE/v2/chat */
 } llmux_address_e;
 
 /* Where the key goes. */

@@ -42,8 +42,28 @@ llmux_error_t *llmux_anthropic_error_read(apr_pool_t *p, int status,
                              : llmux_error(p, kind, NULL, "%s", err->message);
 }
 
-static void error_write(llmux_buf_t *out, const llmux_error_t *err,
-                        const char *request_id)
+/* By which its SDKs know that they must send all messages each time. */
+static void put_no_threads(llmux_jw_t *jw)
+{
+    llmux_jw_key(jw, "details");
+    llmux_jw_open(jw, '{');
+    llmux_jw_key(jw, "error_code");
+    llmux_jw_cstr(jw, "thread_unsupported_request");
+    llmux_jw_key(jw, "unsupported");
+    llmux_jw_open(jw, '[');
+    llmux_jw_cstr(jw, "thread");
+    llmux_jw_close(jw, ']');
+    llmux_jw_close(jw, '}');
+}
+
+/* Anthropic's clients know an overloaded provider by a status of its own. */
+static int error_status(const llmux_error_t *err)
+{
+    return err->kind == LLMUX_ERR_OVERLOADED ? 529 : err->status;
+}
+
+void llmux_anthropic_error_write(llmux_buf_t *out, const llmux_error_t *err,
+                                 const char *request_id)
 {
     llmux_jw_t jw = llmux_jw(out);
 
@@ -56,6 +76,9 @@ static void error_write(llmux_buf_t *out, const llmux_error_t *err,
     llmux_jw_cstr(&jw, llmux_error_anthropic(err->kind));
     llmux_jw_key(&jw, "message");
     llmux_jw_cstr(&jw, err->message);
+    if (err->param && !strcmp(err->param, "thread")) {
+        put_no_threads(&jw);
+    }
     llmux_jw_close(&jw, '}');
     llmux_jw_key(&jw, "request_id");
     llmux_jw_str(&jw, llmux_slice(request_id));
@@ -64,8 +87,14 @@ static void error_write(llmux_buf_t *out, const llmux_error_t *err,
 
 const llmux_dialect_t llmux_dialect_anthropic = {
     .name = "anthropic",
+    .id_prefix = "msg_",
+    .head = llmux_anthropic_head,
+    .edit = llmux_anthropic_edit,
+    .read = llmux_anthropic_read,
     .write = llmux_anthropic_write,
     .decoder = llmux_anthropic_decoder,
+    .encoder = llmux_anthropic_encoder,
     .error_read = llmux_anthropic_error_read,
-    .error_write = error_write
+    .error_write = llmux_anthropic_error_write,
+    .error_status = error_status
 };

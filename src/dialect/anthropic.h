@@ -86,7 +86,38 @@ const char *llmux_anthropic_place(apr_pool_t *p, const llmux_media_t *m,
 const llmux_error_t *llmux_anthropic_content(llmux_anthropic_out_t *o,
                                              const llmux_turns_t *turns);
 
+/* ---- tokens ---------------------------------------------------------- */
+
+/** What stands in a block's `signature`: Anthropic's own as it is, another
+ * maker's in an envelope; absent for none. In `p`. */
+llmux_slice_t llmux_anthropic_token_seal(apr_pool_t *p, llmux_token_t token);
+
+/** Whose it is, and what he said. What is no token any more has no maker. */
+llmux_token_t llmux_anthropic_token_open(apr_pool_t *p,
+                                         llmux_slice_t signature);
+
 /* ---- arrows ---------------------------------------------------------- */
+
+/* From this version of the API on, sampling parameters, documents of the
+ * assistant's and citations in what is no answer are refused. */
+#define LLMUX_ANTHROPIC_VERSION_STRICT "2026-10-21"
+
+/** Bytes that pass: see head() and edit() in dialect.h. For a server that
+ * speaks the version above, what it refuses and nobody misses is left out:
+ * sampling parameters, and citations that are no answer's. */
+const llmux_error_t *llmux_anthropic_head(apr_pool_t *p,
+                                          llmux_json_parser_t *parser,
+                                          llmux_slice_t body,
+                                          llmux_head_t *head);
+void llmux_anthropic_edit(llmux_buf_t *out, apr_pool_t *scratch,
+                          const llmux_head_t *head, llmux_slice_t body,
+                          const llmux_target_t *target);
+
+const llmux_error_t *llmux_anthropic_read(llmux_chat_t *chat,
+                                          const llmux_json_t *body);
+
+llmux_encoder_t *llmux_anthropic_encoder(apr_pool_t *p,
+                                         const llmux_encode_t *how);
 
 const llmux_error_t *llmux_anthropic_write(llmux_buf_t *out,
                                            const llmux_chat_t *chat,
@@ -101,5 +132,9 @@ llmux_decoder_t *llmux_anthropic_decoder(apr_pool_t *p,
 /** What {"type":"error","error":{...}} means; `status` 0: not said. */
 llmux_error_t *llmux_anthropic_error_read(apr_pool_t *p, int status,
                                           const llmux_json_t *body);
+
+/** {"type":"error","error":{...},"request_id":...} */
+void llmux_anthropic_error_write(llmux_buf_t *out, const llmux_error_t *err,
+                                 const char *request_id);
 
 #endif

@@ -196,7 +196,10 @@ const llmux_dialect_t *llmux_dialect_named(const char *name)
     static const llmux_dialect_t *const all[] = {
         &llmux_dialect_openai,
         &llmux_dialect_anthropic,
-        &llmux_dialect_gemini
+        &llmux_dialect_gemini,
+        &llmux_dialect_responses,
+        &llmux_dialect_ollama,
+        &llmux_dialect_cohere
     };
     apr_size_t i;
 

@@ -188,18 +188,6 @@ llmux_error_t *llmux_gemini_error_read(apr_pool_t *p, int status,
 
 /* ---- writing --------------------------------------------------------- */
 
-static int status_of(const char *word)
-{
-    apr_size_t i;
-
-    for (i = 0; i < COUNT(codes); i++) {
-        if (!strcmp(codes[i].word, word)) {
-            return codes[i].status;
-        }
-    }
-    return 500;
-}
-
 static void open_detail(llmux_jw_t *w, const char *type)
 {
     llmux_jw_open(w, '{');
@@ -219,11 +207,30 @@ static void put_retry(llmux_jw_t *w, apr_interval_time_t delay)
     llmux_jw_close(w, '}');
 }
 
+/* Which member of the body is at fault. */
+static void put_violation(llmux_jw_t *w, const llmux_error_t *err)
+{
+    open_detail(w, "type.googleapis.com/google.rpc.BadRequest");
+    llmux_jw_key(w, "fieldViolations");
+    llmux_jw_open(w, '[');
+    llmux_jw_open(w, '{');
+    llmux_jw_key(w, "field");
+    llmux_jw_cstr(w, err->param);
+    llmux_jw_key(w, "description");
+    llmux_jw_cstr(w, err->message);
+    llmux_jw_close(w, '}');
+    llmux_jw_close(w, ']');
+    llmux_jw_close(w, '}');
+}
+
 static void put_details(llmux_jw_t *w, const llmux_error_t *err,
                         const char *request_id)
 {
     llmux_jw_key(w, "details");
     llmux_jw_open(w, '[');
+    if (err->param) {
+        put_violation(w, err);
+    }
     if (err->retry_after >= 0) {
         put_retry(w, err->retry_after);
     }
@@ -236,8 +243,22 @@ static void put_details(llmux_jw_t *w, const llmux_error_t *err,
     llmux_jw_close(w, ']');
 }
 
-static void error_write(llmux_buf_t *out, const llmux_error_t *err,
-                        const char *request_id)
+/* Google has no 402 and no 413: an account that is spent is a quota, and a
+ * body too large is an argument at fault. */
+static int error_status(const llmux_error_t *err)
+{
+    switch (err->kind) {
+    case LLMUX_ERR_BILLING:
+        return 429;
+    case LLMUX_ERR_TOO_LARGE:
+        return 400;
+    default:
+        return err->status;
+    }
+}
+
+void llmux_gemini_error_write(llmux_buf_t *out, const llmux_error_t *err,
+                              const char *request_id)
 {
     const char *word = llmux_error_gemini(err->kind);
     llmux_jw_t w = llmux_jw(out);
@@ -246,12 +267,12 @@ static void error_write(llmux_buf_t *out, const llmux_error_t *err,
     llmux_jw_key(&w, "error");
     llmux_jw_open(&w, '{');
     llmux_jw_key(&w, "code");
-    llmux_jw_int(&w, status_of(word));
+    llmux_jw_int(&w, error_status(err));
     llmux_jw_key(&w, "message");
     llmux_jw_cstr(&w, err->message);
     llmux_jw_key(&w, "status");
     llmux_jw_cstr(&w, word);
-    if (request_id || err->retry_after >= 0) {
+    if (request_id || err->param || err->retry_after >= 0) {
         put_details(&w, err, request_id);
     }
     llmux_jw_close(&w, '}');
@@ -260,8 +281,14 @@ static void error_write(llmux_buf_t *out, const llmux_error_t *err,
 
 const llmux_dialect_t llmux_dialect_gemini = {
     .name = "gemini",
+    .id_prefix = "",
+    .head = llmux_gemini_head,
+    .edit = llmux_gemini_edit,
+    .read = llmux_gemini_read,
     .write = llmux_gemini_write,
     .decoder = llmux_gemini_decoder,
+    .encoder = llmux_gemini_encoder,
     .error_read = llmux_gemini_error_read,
-    .error_write = error_write
+    .error_write = llmux_gemini_error_write,
+    .error_status = error_status
 };

@@ -7,6 +7,55 @@
 
 #include "gemini_model.h"
 
+/* ---- a client's request ------------------------------------------------ */
+
+/** llmux_dialect_t.head and .edit. The path has the model and says whether to
+ * stream; a `model` in the body counts where there is no path. Bytes pass but
+ * for that member, and for what a model that insists on signatures would
+ * refuse: other makers' go, calls without any get the word for that. */
+const llmux_error_t *llmux_gemini_head(apr_pool_t *p,
+                                       llmux_json_parser_t *parser,
+                                       llmux_slice_t body,
+                                       llmux_head_t *head);
+void llmux_gemini_edit(llmux_buf_t *out, apr_pool_t *scratch,
+                       const llmux_head_t *head, llmux_slice_t body,
+                       const llmux_target_t *target);
+
+/** llmux_dialect_t.read: gemini_read.h */
+const llmux_error_t *llmux_gemini_read(llmux_chat_t *chat,
+                                       const llmux_json_t *body);
+
+/** llmux_dialect_t.encoder: gemini_encode.h */
+llmux_encoder_t *llmux_gemini_encoder(apr_pool_t *p,
+                                      const llmux_encode_t *how);
+
+/** llmux_dialect_t.error_write */
+void llmux_gemini_error_write(llmux_buf_t *out, const llmux_error_t *err,
+                              const char *request_id);
+
+/* ---- signatures --------------------------------------------------------
+ *
+ * `thoughtSignature` has room for bytes as base64, and for no word on who made
+ * them. So what is not Gemini's goes in an envelope that says it, itself in
+ * base64: clients decode the member and encode it anew.
+ */
+
+/* What Google accepts in place of a signature that does not exist. */
+#define LLMUX_GEMINI_NO_SIGNATURE "skip_thought_signature_validator"
+
+/** Whose is it? MAKER_NONE for what stands in place of one, and for envelopes
+ * that nobody understands. The bytes are in place, or in `p`. */
+llmux_token_t llmux_gemini_token_read(apr_pool_t *p, llmux_slice_t signature);
+
+/** The same as a signature: Gemini's own in place, else an envelope in `p`. */
+llmux_slice_t llmux_gemini_token_write(apr_pool_t *p, llmux_token_t token);
+
+/** Is it an envelope? */
+int llmux_gemini_token_sealed(llmux_slice_t signature);
+
+/* How every envelope begins. */
+#define LLMUX_GEMINI_ENVELOPE "Z3cxL"
+
 /* ---- writing a request ----------------------------------------------- */
 
 /* Everything that a part of the request is written from and to. */

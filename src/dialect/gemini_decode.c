@@ -663,6 +663,16 @@ static void emit_finish(decoder_t *d, int number, llmux_finish_e finish,
     emit(d, &ev);
 }
 
+/* No candidate at all: the prompt did not come through. */
+static void emit_blocked(decoder_t *d)
+{
+    llmux_event_t ev = { .kind = LLMUX_EV_FINISH, .blocked = 1 };
+
+    ev.finish = LLMUX_FINISH_FILTER;
+    ev.text = llmux_slice(d->blocked);
+    emit(d, &ev);
+}
+
 /* Did every candidate say why it stopped? */
 static int complete(const decoder_t *d)
 {
@@ -714,7 +724,7 @@ static void on_end(llmux_decoder_t *base)
         }
     }
     if (!d->count) {
-        emit_finish(d, 0, LLMUX_FINISH_FILTER, d->blocked);
+        emit_blocked(d);
     }
     emit(d, &ev);
 }

@@ -69,6 +69,7 @@ void llmux_decoder_fail(llmux_decoder_t *d, llmux_error_e kind,
 typedef enum {
     SEEK,       /* streamed, nothing but white space so far */
     EVENTS,     /* streamed, an event stream */
+    LINES,      /* a JSON document in each line, of a dialect that does so */
     BARE,       /* streamed, but a JSON document came instead */
     WHOLE       /* one JSON document, as asked for */
 } shape_e;
@@ -76,8 +77,9 @@ typedef enum {
 struct llmux_stream_t {
     llmux_decoder_t *decoder;
     llmux_json_parser_t *parser;
-    llmux_sse_t *sse;           /* streamed */
-    llmux_buf_t *body;          /* of WHOLE and BARE */
+    llmux_sse_t *sse;           /* streamed, but for LINES */
+    llmux_buf_t *body;          /* of WHOLE and BARE; of LINES what there is
+                                 * of the line */
     llmux_frame_fn frame;
     void *baton;
     shape_e shape;
@@ -108,7 +110,8 @@ static const llmux_json_t *parse(llmux_stream_t *s, llmux_slice_t text)
 
     if (!v) {
         /* The last event of a stream that broke off is cut short. */
-        bad_upstream(s, s->closing && s->shape == EVENTS
+        bad_upstream(s, s->closing && (s->shape == EVENTS
+                                       || s->shape == LINES)
                      ? "The provider's answer was truncated."
                      : "The provider's answer is not valid JSON.");
     }
@@ -244,8 +247,8 @@ llmux_stream_t *llmux_stream_open(apr_pool_t *p, const llmux_env_t *env,
     s->body = llmux_buf_create(p, LLMUX_ANSWER_MAX);
     s->frame = frame;
     s->baton = baton;
-    s->shape = streamed ? SEEK : WHOLE;
-    if (streamed) {
+    s->shape = dialect->lines ? LINES : streamed ? SEEK : WHOLE;
+    if (s->shape == SEEK) {
         s->sse = llmux_sse_create(p, LLMUX_EVENT_MAX, on_event, s);
     }
     return s;
@@ -292,6 +295,50 @@ static void feed_body(llmux_stream_t *s, const char *data, apr_size_t len)
     }
 }
 
+/* A first line that is no document may be the beginning of one: then all of
+ * the answer is that document, as proxies like to print it. */
+static void take_line(llmux_stream_t *s)
+{
+    static const llmux_slice_t no_name = { NULL, 0 };
+    llmux_slice_t line = llmux_buf_slice(s->body);
+
+    if (!llmux_slice_blank(line)) {
+        if (!s->decoder->started
+            && !llmux_json_parse_again(s->parser, line, 1, NULL)) {
+            s->shape = BARE;
+            return;
+        }
+        if (payload(s, no_name, line) && s->frame) {
+            s->frame(s->baton, line, 0, 0);
+        }
+    }
+    llmux_buf_reset(s->body);
+}
+
+static void feed_lines(llmux_stream_t *s, const char *data, apr_size_t len)
+{
+    const char *newline;
+    apr_size_t n;
+
+    for (; len && s->shape == LINES && !s->decoder->ended;
+         data += n, len -= n) {
+        newline = memchr(data, '\n', len);
+        n = newline ? (apr_size_t)(newline - data) + 1 : len;
+        /* The first may be a whole answer. */
+        if (s->decoder->started && s->body->len + n > LLMUX_EVENT_MAX) {
+            bad_upstream(s, "An event of the provider's answer is too long.");
+            return;
+        }
+        feed_body(s, data, n);
+        if (newline && !s->decoder->ended) {
+            take_line(s);
+        }
+    }
+    if (len && s->shape == BARE) {
+        feed_body(s, data, len);
+    }
+}
+
 void llmux_stream_feed(llmux_stream_t *s, const char *data, apr_size_t len)
 {
     apr_size_t n;
@@ -307,6 +354,9 @@ void llmux_stream_feed(llmux_stream_t *s, const char *data, apr_size_t len)
     }
     if (s->shape == EVENTS) {
         feed_events(s, data, len);
+    }
+    else if (s->shape == LINES) {
+        feed_lines(s, data, len);
     }
     else {
         feed_body(s, data, len);
@@ -336,10 +386,13 @@ void llmux_stream_end(llmux_stream_t *s)
         return;
     }
     s->closing = 1;
+    if (s->shape == LINES) {
+        take_line(s);       /* the last may lack its end */
+    }
     if (s->shape == WHOLE || s->shape == BARE) {
         end_body(s);
     }
-    else {
+    else if (s->sse) {
         check(s, llmux_sse_end(s->sse));
     }
     if (!s->decoder->ended) {

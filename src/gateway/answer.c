@@ -140,7 +140,8 @@ static int has_choice(attempt_t *a, llmux_slice_t raw)
 /* The chunk that brings nothing but the usage we asked for ourselves. */
 static int is_unwanted(attempt_t *a, llmux_slice_t raw)
 {
-    return a->frame_usage && !a->frame_other && !a->x->head.include_usage
+    return a->x->dialect == &llmux_dialect_openai && a->frame_usage
+        && !a->frame_other && !a->x->head.include_usage
         && !has_choice(a, raw);
 }
 

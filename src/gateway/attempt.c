@@ -39,11 +39,23 @@ static const llmux_error_t *read_chat(llmux_exchange_t *x)
     return err;
 }
 
+/* What the client's dialect alone can say does not leave it in silence. */
+static void tell_lost(attempt_t *a)
+{
+    const llmux_extra_t *lost;
+
+    for (lost = a->x->chat->lost; lost; lost = lost->next) {
+        llmux_warn(a->warnings, LLMUX_WARN_DROP,
+                   llmux_slice_str(a->pool, lost->name));
+    }
+}
+
 static const llmux_error_t *translate(attempt_t *a, llmux_buf_t *out)
 {
     const llmux_error_t *err = read_chat(a->x);
 
     if (!err) {
+        tell_lost(a);
         err = a->dialect->write(out, a->x->chat, &a->target, a->warnings,
                              a->pool);
     }
@@ -114,9 +126,13 @@ static void expect_answer(attempt_t *a)
 {
     llmux_exchange_t *x = a->x;
     int streamed = is_stream(a->head);
-    llmux_encode_t how = answer_how(x);
+    llmux_encode_t how;
 
     a->relay = may_relay(a, streamed);
+    if (a->same && !a->relay && x->dialect == &llmux_dialect_responses) {
+        read_chat(x);       /* its answers repeat what was asked */
+    }
+    how = answer_how(x);
     a->stream = llmux_stream_open(a->pool, x->env,
                                   a->dialect,
                                   streamed, answer_event,

@@ -8,24 +8,39 @@
 
 #define GET "GET,HEAD"
 #define OPENAI    &llmux_dialect_openai
+#define RESPONSES &llmux_dialect_responses
+#define ANTHROPIC &llmux_dialect_anthropic
+#define GEMINI    &llmux_dialect_gemini
 #define PAGE      NULL, LLMUX_UNSET
 #define CHAT      NULL, LLMUX_UNSET
+#define WHOLE     ":generateContent", LLMUX_NO
+#define STREAM    ":streamGenerateContent", LLMUX_YES
 #define AZURE     "/openai/deployments/"
 
+/* The first that fits. */
 static const endpoint_t endpoints[] = {
-    { "chat",    "/v1/chat/completions", CHAT, "POST", 0, OPENAI, NULL },
-    { "chat",    "/openai/v1/chat/completions", CHAT, "POST", 0, OPENAI,
+    { "chat",      "/v1/chat/completions", CHAT,  "POST", 0, OPENAI,    NULL },
+    { "messages",  "/v1/messages",         CHAT,  "POST", 0, ANTHROPIC, NULL },
+    { "responses", "/v1/responses",        CHAT,  "POST", 0, RESPONSES, NULL },
+    { "generate",  "/v1beta/models/",     WHOLE,  "POST", 0, GEMINI,    NULL },
+    { "generate",  "/v1beta/models/",     STREAM, "POST", 0, GEMINI,    NULL },
+    { "generate",  "/v1/models/",         WHOLE,  "POST", 0, GEMINI,    NULL },
+    { "generate",  "/v1/models/",         STREAM, "POST", 0, GEMINI,    NULL },
+    { "chat",      AZURE, "/chat/completions", LLMUX_UNSET, "POST", 0, OPENAI,
       NULL },
-    { "chat",    AZURE, "/chat/completions", LLMUX_UNSET, "POST", 0, OPENAI,
+    { "chat",      "/openai/v1/chat/completions", CHAT, "POST", 0, OPENAI,
       NULL },
-    { "models",  "/v1/models",           PAGE, GET, 0, OPENAI, page_models },
-    { "models",  "/v1/models/",          PAGE, GET, 0, OPENAI, page_model },
-    { "models",  "/openai/v1/models",    PAGE, GET, 0, OPENAI, page_models },
-    { "models",  "/openai/v1/models/",   PAGE, GET, 0, OPENAI, page_model },
-    { "health",  "/health",              PAGE, GET, 1, OPENAI, page_health },
-    { "health",  "/health/live",         PAGE, GET, 1, OPENAI, page_live },
-    { "health",  "/health/ready",        PAGE, GET, 1, OPENAI, page_ready },
-    { "metrics", "/metrics",             PAGE, GET, 0, OPENAI, page_metrics },
+    { "responses", "/openai/v1/responses", CHAT,  "POST", 0, RESPONSES, NULL },
+    { "models",    "/v1/models",           PAGE,  GET, 0, OPENAI, page_models },
+    { "models",    "/v1/models/",          PAGE,  GET, 0, OPENAI, page_model },
+    { "models",    "/openai/v1/models",    PAGE,  GET, 0, OPENAI, page_models },
+    { "models",    "/openai/v1/models/",   PAGE,  GET, 0, OPENAI, page_model },
+    { "models",    "/v1beta/models",       PAGE,  GET, 0, GEMINI, page_models },
+    { "models",    "/v1beta/models/",      PAGE,  GET, 0, GEMINI, page_model },
+    { "health",    "/health",              PAGE,  GET, 1, OPENAI, page_health },
+    { "health",    "/health/live",         PAGE,  GET, 1, OPENAI, page_live },
+    { "health",    "/health/ready",        PAGE,  GET, 1, OPENAI, page_ready },
+    { "metrics",   "/metrics",             PAGE,  GET, 0, OPENAI, page_metrics },
 };
 
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
@@ -106,14 +121,20 @@ const llmux_error_t *find_endpoint(llmux_exchange_t *x)
     if (!x->endpoint && x->in->below) {
         x->endpoint = lookup(x->pool, x->in->below, &x->tail);
     }
+    if ((!x->endpoint || x->endpoint->page) && version_of(x)) {
+        x->dialect = &llmux_dialect_anthropic;
+    }
     if (!x->endpoint) {
         return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
                            "Unknown path %.512s. This gateway answers POST "
-                           "/v1/chat/completions, GET /v1/models, GET /health "
-                           "and GET /metrics.", x->in->path);
+                           "/v1/chat/completions, /v1/responses, /v1/messages "
+                           "and /v1beta/models/MODEL:generateContent, GET "
+                           "/v1/models, /health and /metrics.", x->in->path);
     }
     x->record.endpoint = x->endpoint->name;
-    x->dialect = x->endpoint->dialect;
+    if (!x->endpoint->page || !version_of(x)) {
+        x->dialect = x->endpoint->dialect;
+    }
     if (!has_method(x->endpoint->methods, x->in->method)
         && strcmp(x->in->method, "OPTIONS")) {
         return wrong_method(x);

@@ -95,6 +95,9 @@ static void start(llmux_exchange_t *x, int status, const char *type,
         apr_table_setn(x->headers, "Content-Length",
                        apr_psprintf(x->pool, "%" APR_SIZE_T_FMT, whole->len));
     }
+    if (x->dialect == &llmux_dialect_anthropic) {
+        apr_table_setn(x->headers, "request-id", x->record.request_id);
+    }
     x->record.status = status;
     x->headers_sent = 1;
     x->in->sink->start(x->in->sink, status);
@@ -259,10 +262,18 @@ static void error_event(llmux_exchange_t *x)
 {
     const llmux_encode_t how = answer_how(x);
     const llmux_event_t ev = { .kind = LLMUX_EV_ERROR, .error = x->error };
-    llmux_encoder_t *encoder = x->dialect->encoder(x->pool, &how);
+    llmux_encoder_t *encoder = x->attempt ? x->attempt->encoder : NULL;
 
+    /* Some number their events. */
+    encoder = encoder ? encoder : x->dialect->encoder(x->pool, &how);
     encoder->event(encoder, &ev, x->out);
     end(x, llmux_buf_slice(x->out), LLMUX_END_ERROR);
+}
+
+static int status_of(const llmux_exchange_t *x)
+{
+    return x->dialect->error_status ? x->dialect->error_status(x->error)
+                                    : x->error->status;
 }
 
 static void error_body(llmux_exchange_t *x)
@@ -273,7 +284,7 @@ static void error_body(llmux_exchange_t *x)
     x->dialect->error_write(body, x->error, x->record.request_id);
     bytes = llmux_buf_slice(body);
     error_headers(x, x->error);
-    start(x, x->error->status, JSON_TYPE, &bytes);
+    start(x, status_of(x), JSON_TYPE, &bytes);
     end(x, bytes, LLMUX_END_ERROR);
 }
 

@@ -36,6 +36,16 @@ static void tell_httpd(request_rec *r)
     }
 }
 
+/* httpd answers 500 for a status that it does not know, such as Anthropic's
+ * 529, unless it is told the line. */
+static const char *line_of(apr_pool_t *p, int status)
+{
+    const char *known = ap_get_status_line(status);
+
+    return apr_atoi64(known) == status
+        ? NULL : apr_psprintf(p, "%d Overloaded", status);
+}
+
 static void start(llmux_sink_t *super, int status)
 {
     sink_t *s = (sink_t *)super;
@@ -43,7 +53,7 @@ static void start(llmux_sink_t *super, int status)
     /* As an ErrorDocument it goes out with the error that it explains. */
     if (status != HTTP_OK || !s->r->prev) {
         s->r->status = status;
-        s->r->status_line = NULL;
+        s->r->status_line = line_of(s->r->pool, status);
     }
     request_ctx(s->r)->answering = 1;
     tell_httpd(s->r);

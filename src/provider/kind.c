@@ -52,6 +52,7 @@ static const struct {
     { "file-input",         LLMUX_CAN_FILE },
     { "media-url",          LLMUX_CAN_MEDIA_URL },
     { "cache-marks",        LLMUX_CAN_CACHE_MARK },
+    { "responses",          LLMUX_CAN_RESPONSES },
 };
 
 #define ABILITIES ((int)(sizeof(abilities) / sizeof(abilities[0])))
@@ -84,7 +85,8 @@ const llmux_kind_t *llmux_kind_named(const char *name)
 const llmux_dialect_t *llmux_provider_dialect(const llmux_provider_t *pr,
                                               const llmux_dialect_t *client)
 {
-    return pr->kind->dialect;
+    return client == &llmux_dialect_responses && pr->can & LLMUX_CAN_RESPONSES
+        ? client : pr->kind->dialect;
 }
 
 const llmux_kind_t *llmux_kinds(int *count)

@@ -90,6 +90,26 @@ static const char *azure_url(apr_pool_t *p, const llmux_deployment_t *d,
                        pr->version ? pr->version : AZURE_VERSION, NULL);
 }
 
+/* In the cloud its address is given with /api. */
+static const char *ollama_url(apr_pool_t *p, const llmux_deployment_t *d,
+                              const llmux_dialect_t *dialect, int streamed)
+{
+    const char *base = d->provider->base_url;
+    const char *last = strrchr(base, '/');
+
+    return apr_pstrcat(p, base, last && !strcmp(last, "/api") ? "" : "/api",
+                       "/chat", NULL);
+}
+
+static const char *cohere_url(apr_pool_t *p, const llmux_deployment_t *d,
+                              const llmux_dialect_t *dialect, int streamed)
+{
+    const char *base = d->provider->base_url;
+
+    return apr_pstrcat(p, base, has_version(base) ? "" : "/v2", "/chat",
+                       NULL);
+}
+
 static const char *(*const addresses[])(apr_pool_t *p,
                                         const llmux_deployment_t *d,
                                         const llmux_dialect_t *dialect,
@@ -98,6 +118,8 @@ static const char *(*const addresses[])(apr_pool_t *p,
     [LLMUX_ADDRESS_ANTHROPIC] = anthropic_url,
     [LLMUX_ADDRESS_GEMINI] = gemini_url,
     [LLMUX_ADDRESS_AZURE] = azure_url,
+    [LLMUX_ADDRESS_OLLAMA] = ollama_url,
+    [LLMUX_ADDRESS_COHERE] = cohere_url,
 };
 
 const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
@@ -220,7 +242,8 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     rq->headers = apr_array_make(p, 12, sizeof(llmux_header_t));
     add(rq->headers, "Content-Type", "application/json");
     if (out->streamed) {
-        add(rq->headers, "Accept", "text/event-stream");
+        add(rq->headers, "Accept", out->dialect->lines
+            ? "application/x-ndjson" : "text/event-stream");
     }
     add(rq->headers, "User-Agent", "mod_llmux");
     add(rq->headers, "X-Request-ID", out->request_id);

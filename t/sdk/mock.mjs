@@ -22,9 +22,14 @@ export const providers = [
       upstream: 'llama-3.3-70b', path: '/local/v1/chat/completions', signed: {} },
 ];
 
+// OpenAI's other API, to which clients of the same API are passed on.
+export const native = { name: 'OpenAI', dialect: 'responses', model: 'gpt-4o', upstream: 'gpt-4o',
+                        path: '/v1/responses', signed: providers[0].signed };
+
 // The first ones of each dialect.
 export const [openai, anthropic, gemini] = providers;
 export const dialects = [openai, anthropic, gemini];
+export const compatible = providers.at(-1);
 
 // ---- what it is to do
 
@@ -78,7 +83,23 @@ const wholes = {
     gemini(parts) {
         return geminiChunk(parts.map(geminiPart), true);
     },
+    responses(parts) {
+        return { id: 'resp_hand', object: 'response', created_at: 1700000000, model: 'by-hand',
+            status: 'completed', error: null, incomplete_details: null,
+            output: parts.map(responsesItem),
+            usage: { input_tokens: 11, input_tokens_details: { cached_tokens: 0 },
+                     output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 },
+                     total_tokens: 18 } };
+    },
 };
+
+function responsesItem({ text, call }, n) {
+    return call
+        ? { type: 'function_call', id: `fc_${n}`, call_id: call.id, name: call.name,
+            arguments: JSON.stringify(call.args), status: 'completed' }
+        : { type: 'message', id: `msg_${n}`, role: 'assistant', status: 'completed',
+            content: [{ type: 'output_text', text, annotations: [] }] };
+}
 
 function openaiCall({ call }) {
     return { id: call.id, type: 'function',
@@ -143,7 +164,38 @@ const streams = {
     gemini(parts) {
         return [...parts.map((part) => geminiChunk([geminiPart(part)])), geminiChunk([], true)];
     },
+    responses(parts) {
+        const response = wholes.responses(parts);
+        const events = [
+            { type: 'response.created',
+              response: { ...response, status: 'in_progress', output: [], usage: null } },
+            ...response.output.flatMap(responsesEvents),
+            { type: 'response.completed', response }];
+        return events.map((event, n) => [event.type, { ...event, sequence_number: n }]);
+    },
 };
+
+function responsesEvents(item, index) {
+    const at = { output_index: index, item_id: item.id };
+    const added = (empty) => ({ type: 'response.output_item.added', output_index: index,
+                                item: { ...item, status: 'in_progress', ...empty } });
+    const done = { type: 'response.output_item.done', output_index: index, item };
+    if (item.type === 'function_call') {
+        return [added({ arguments: '' }),
+            ...halves(item.arguments).map((delta) =>
+                ({ type: 'response.function_call_arguments.delta', ...at, delta })),
+            { type: 'response.function_call_arguments.done', ...at, arguments: item.arguments },
+            done];
+    }
+    const part = { ...at, content_index: 0 };
+    return [added({ content: [] }),
+        { type: 'response.content_part.added', ...part, part: { ...item.content[0], text: '' } },
+        ...halves(item.content[0].text).map((delta) =>
+            ({ type: 'response.output_text.delta', ...part, delta, logprobs: [] })),
+        { type: 'response.output_text.done', ...part, text: item.content[0].text },
+        { type: 'response.content_part.done', ...part, part: item.content[0] },
+        done];
+}
 
 function anthropicEvents(block, index) {
     const begins = { tool_use: { ...block, input: {} }, redacted_thinking: block,
@@ -199,6 +251,17 @@ const readers = {
             schema: config?.format?.schema,
             images: blocks.filter((b) => b.type === 'image').map(({ source: s }) =>
                 s.url ?? `data:${s.media_type};base64,${s.data}`),
+        };
+    },
+    responses({ input: said, text }) {
+        const input = Array.isArray(said) ? said : [];
+        const parts = input.flatMap((m) => (Array.isArray(m.content) ? m.content : []));
+        return {
+            calls: input.filter((m) => m.type === 'function_call').map((c) =>
+                ({ id: c.call_id, name: c.name, args: JSON.parse(c.arguments) })),
+            results: input.filter((m) => m.type === 'function_call_output').map((m) => m.output),
+            schema: text?.format?.schema,
+            images: parts.filter((p) => p.type === 'input_image').map((p) => p.image_url),
         };
     },
     gemini({ contents, generationConfig: config }) {

@@ -67,6 +67,9 @@ static const llmux_dialect_t toy = { .name = "toy", .decoder = toy_decoder };
 static const llmux_dialect_t lazy = { .name = "lazy",
                                       .decoder = lazy_decoder };
 
+static const llmux_dialect_t liner = { .name = "liner", .lines = 1,
+                                       .decoder = toy_decoder };
+
 #define START "start 0\n"
 
 static const struct {
@@ -137,6 +140,49 @@ static void framing(apr_pool_t *p)
     }
 }
 
+/* ---- lines ----------------------------------------------------------- */
+
+#define NO_JSON "error BAD_UPSTREAM: The provider's answer is not valid JSON.\n"
+
+static const struct {
+    const char *name, *bytes, *want;
+} liners[] = {
+    { "lines", "{\"a\":1}\n[2]\n",
+      START "text 0 payload : {\"a\":1}\ntext 0 payload : [2]\nend\n" },
+    { "CRLF, blank lines, spaces", "\r\n1 \r\n\n \t\n 2\r\n",
+      START "text 0 payload : 1\ntext 0 payload : 2\nend\n" },
+    { "the last line may lack its end", "1\n2",
+      START "text 0 payload : 1\ntext 0 payload : 2\nend\n" },
+    { "the last line is cut short", "1\n{\"a\":",
+      START "text 0 payload : 1\n"
+      "error BAD_UPSTREAM: The provider's answer was truncated.\n" },
+    { "a line that is none", "1\n{\"a\":\n1}\n",
+      START "text 0 payload : 1\n" NO_JSON },
+    { "a document in several lines", "\n{\"a\":\n\n1}\n",
+      START "text 0 whole : {\"a\":\n\n1}\nend\n" },
+    { "several lines that are none", "{\"a\":\n1\n", NO_JSON },
+    { "an event stream is none", "data: 1\n\n", NO_JSON },
+    { "nothing", "", START "end\n" }
+};
+
+/* The head's word for it makes no difference. */
+static void lines(apr_pool_t *p)
+{
+    unsigned int i;
+    int streamed;
+
+    for (i = 0; i < sizeof(liners) / sizeof(liners[0]); i++) {
+        const char *bytes = liners[i].bytes;
+
+        for (streamed = 0; streamed < 2; streamed++) {
+            is_str(transcribe(p, &liner, streamed, bytes, strlen(bytes), -1),
+                   liners[i].want, liners[i].name);
+            ok(same_at_every_cut(p, &liner, streamed, bytes),
+               "... at every cut");
+        }
+    }
+}
+
 /* ---- frames ---------------------------------------------------------- */
 
 static void drop(void *baton, const llmux_event_t *ev)
@@ -151,10 +197,11 @@ static void note_frame(void *baton, llmux_slice_t raw, int done, int comment)
     llmux_buf_adds(baton, "]");
 }
 
-static const char *frames(apr_pool_t *p, const char *bytes)
+static const char *frames(apr_pool_t *p, const llmux_dialect_t *dialect,
+                          const char *bytes)
 {
     llmux_buf_t *b = llmux_buf_create(p, 4096);
-    llmux_stream_t *s = llmux_stream_open(p, &test_env, &toy, 1, drop,
+    llmux_stream_t *s = llmux_stream_open(p, &test_env, dialect, 1, drop,
                                           note_frame, b);
 
     llmux_stream_feed(s, bytes, strlen(bytes));
@@ -164,12 +211,14 @@ static const char *frames(apr_pool_t *p, const char *bytes)
 
 static void raw_bytes(apr_pool_t *p)
 {
-    is_str(frames(p, ": c\n\nevent: a\ndata: 1\r\n\r\ndata: [DONE]\n\nx"),
+    is_str(frames(p, &toy, ": c\n\nevent: a\ndata: 1\r\n\r\ndata: [DONE]\n\nx"),
            "comment[: c\n\n][event: a\ndata: 1\r\n\r\n]"
            "done[data: [DONE]\n\n]",
            "each event of the wire is shown as it came, up to the end");
-    is_str(frames(p, "data: 1\n\ndata: {\n\ndata: 2\n\n"), "[data: 1\n\n]",
-           "an event that is no JSON is not passed on");
+    is_str(frames(p, &toy, "data: 1\n\ndata: {\n\ndata: 2\n\n"),
+           "[data: 1\n\n]", "an event that is no JSON is not passed on");
+    is_str(frames(p, &liner, "1\r\n\n2"), "[1\r\n][2]",
+           "of lines each that says something");
 }
 
 /* ---- the rules of order ---------------------------------------------- */
@@ -211,6 +260,12 @@ static void state(apr_pool_t *p)
     llmux_stream_feed(s, "data: [DONE]\n\n", 14);
     ok(llmux_stream_ended(s), "with [DONE] it has");
 
+    s = llmux_stream_open(p, &test_env, &liner, 1, drop, NULL, NULL);
+    llmux_stream_feed(s, "1\n[2", 4);
+    ok(!llmux_stream_at_border(s), "within a line it is at none");
+    llmux_stream_feed(s, "]\n", 2);
+    ok(llmux_stream_at_border(s), "after it it is");
+
     s = llmux_stream_open(p, &test_env, &toy, 0, drop, NULL, NULL);
     llmux_stream_feed(s, "{\"a\"", 4);
     llmux_stream_feed(s, ":1}", 3);
@@ -220,11 +275,11 @@ static void state(apr_pool_t *p)
 
 /* ---- limits ---------------------------------------------------------- */
 
-static const char *flood(apr_pool_t *p, int streamed, const char *first,
-                         apr_size_t max)
+static const char *flood(apr_pool_t *p, const llmux_dialect_t *dialect,
+                         int streamed, const char *first, apr_size_t max)
 {
     llmux_buf_t *b = llmux_buf_create(p, 4096);
-    llmux_stream_t *s = llmux_stream_open(p, &test_env, &toy, streamed,
+    llmux_stream_t *s = llmux_stream_open(p, &test_env, dialect, streamed,
                                           note_event, NULL, b);
     apr_size_t n, chunk = 1 << 20;
     char *fill = apr_palloc(p, chunk);
@@ -240,12 +295,18 @@ static const char *flood(apr_pool_t *p, int streamed, const char *first,
 
 static void limits(apr_pool_t *p)
 {
-    is_str(flood(p, 1, "data: \"", LLMUX_EVENT_MAX),
+    is_str(flood(p, &toy, 1, "data: \"", LLMUX_EVENT_MAX),
            "error BAD_UPSTREAM: An event of the provider's answer is too "
            "long.\n", "an event has a maximum");
-    is_str(flood(p, 0, "\"", LLMUX_ANSWER_MAX),
+    is_str(flood(p, &liner, 1, "1\n\"", LLMUX_EVENT_MAX),
+           START "text 0 payload : 1\nerror BAD_UPSTREAM: An event of the "
+           "provider's answer is too long.\n", "and so has a line");
+    is_str(flood(p, &toy, 0, "\"", LLMUX_ANSWER_MAX),
            "error BAD_UPSTREAM: The provider's answer is too long.\n",
            "a whole answer has a maximum");
+    is_str(flood(p, &liner, 1, "\"", LLMUX_ANSWER_MAX),
+           "error BAD_UPSTREAM: The provider's answer is too long.\n",
+           "... also in one line");
 }
 
 /* ---- usage ----------------------------------------------------------- */
@@ -276,6 +337,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&p, NULL);
     framing(p);
+    lines(p);
     raw_bytes(p);
     order(p);
     state(p);

@@ -17,6 +17,7 @@ my ($no, $yes, $null) = (JSON::PP::false, JSON::PP::true, undef);
 # By the end of the path; the first that fits.
 my @endpoints = (
     [qr{/chat/completions$}         => 'openai',    \&openai_chat],
+    [qr{/responses$}                => 'openai',    \&openai_responses],
     [qr{/embeddings$}               => 'openai',    \&openai_embeddings],
     [qr{/messages$}                 => 'anthropic', \&anthropic_chat],
     [qr{/messages/count_tokens$}    => 'anthropic', \&anthropic_count],
@@ -101,11 +102,13 @@ sub wish
 
 sub count_words { return scalar(() = $_[0] =~ /\S+/g) }
 
-# The text of the last message of the user, in any of the three dialects.
+# The text of the last message of the user, in any of the dialects.
 sub last_words
 {
     my ($body) = @_;
-    my $list = $body->{messages} || $body->{contents};
+    my $list = $body->{messages} || $body->{contents} || $body->{input};
+
+    return $list if defined $list && !ref $list;
 
     for my $message (reverse ref $list eq 'ARRAY' ? @$list : ()) {
         next if ref $message ne 'HASH' || ($message->{role} // 'user') ne 'user';
@@ -245,6 +248,49 @@ sub openai_chat
     my $answer = event_stream([@events, '[DONE]'], $finish);
     return $wish->{do}{flood}
         ? often($answer, 1, $wish->{do}{flood}[0]) : $answer;
+}
+
+# One message, said in parts; the events number themselves.
+sub openai_responses
+{
+    my ($wish) = @_;
+    my %at = (output_index => 0, content_index => 0, item_id => 'msg_1');
+    my %part = (type => 'output_text', annotations => []);
+    my %item = (type => 'message', id => 'msg_1', role => 'assistant');
+    my $usage = { input_tokens => $wish->{in}, output_tokens => $wish->{out},
+                  total_tokens => $wish->{in} + $wish->{out},
+                  input_tokens_details => { cached_tokens => 0 },
+                  output_tokens_details => { reasoning_tokens => 0 } };
+    my $response = sub {
+        my ($status, @output) = @_;
+        return { id => "resp_mock$wish->{n}", object => 'response',
+            created_at => 1700000000, model => $wish->{model},
+            status => $status, error => $null, output => \@output,
+            usage => $status eq 'completed' ? $usage : $null };
+    };
+    my $said = { %item, status => 'completed',
+                 content => [{ %part, text => $wish->{text} }] };
+
+    return whole($json->encode($response->('completed', $said)))
+        if !$wish->{stream};
+
+    my @events = (
+        ['response.created', response => $response->('in_progress')],
+        ['response.output_item.added', output_index => 0,
+            item => { %item, status => 'in_progress', content => [] }],
+        ['response.content_part.added', %at, part => { %part, text => '' }],
+        (map { ['response.output_text.delta', %at, delta => $_] }
+            @{ $wish->{words} }),
+        ['response.output_text.done', %at, text => $wish->{text}],
+        ['response.content_part.done', %at,
+            part => { %part, text => $wish->{text} }],
+        ['response.output_item.done', output_index => 0, item => $said],
+        ['response.completed', response => $response->('completed', $said)]);
+    my $n = 0;
+    return event_stream([map {
+        my ($type, @rest) = @$_;
+        [$type, { type => $type, sequence_number => $n++, @rest }]
+    } @events], $#events);
 }
 
 sub openai_embeddings
