@@ -317,7 +317,7 @@ static void parse_all(apr_pool_t *p, const llmux_dialect_t *dialect,
                       const uint8_t *data, size_t size,
                       const listener_t *peeking)
 {
-    const llmux_dialect_t parsing = { .lines = dialect->lines,
+    const llmux_dialect_t parsing = { .frame = dialect->frame,
                                       .decoder = parsing_decoder };
     listener_t *l;
 

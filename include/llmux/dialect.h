@@ -48,6 +48,8 @@ typedef enum {
 typedef struct llmux_token_t {
     llmux_maker_e maker;
     llmux_slice_t bytes;    /* as the maker spelled it */
+    llmux_slice_t account;  /* whose it is, where a seal said so; absent: the
+                             * maker alone decides */
 } llmux_token_t;
 
 typedef enum {
@@ -143,6 +145,33 @@ typedef struct llmux_extra_t {
     llmux_slice_t json;
 } llmux_extra_t;
 
+/* /v1/completions: what a chat does not have. The prompt itself is the user
+ * message of the chat; its further prompts are further chats. */
+typedef struct llmux_prompt_t {
+    llmux_slice_t tokens;           /* JSON array of numbers, in place of
+                                     * text: only OpenAI can read them */
+    llmux_slice_t suffix;
+    llmux_slice_t best_of;
+    llmux_tri_e echo;
+} llmux_prompt_t;
+
+/* One thing to be embedded. */
+typedef struct llmux_input_t {
+    llmux_slice_t text;
+    llmux_slice_t tokens;           /* JSON array of numbers, or absent */
+    llmux_media_t *media;           /* or NULL */
+    llmux_slice_t task;             /* Gemini: "RETRIEVAL_QUERY" ... */
+    llmux_slice_t title;
+    const char *param;              /* where it stood: "input[3]" */
+} llmux_input_t;
+
+/* What is asked of an embedding model. */
+typedef struct llmux_embed_t {
+    apr_array_header_t *inputs;     /* llmux_input_t, at least one */
+    llmux_slice_t dimensions;       /* source text of a number, or absent */
+    int base64;                     /* the client wants float32 in base64 */
+} llmux_embed_t;
+
 /* A client's request, understood. Read once, then never changed: a writer
  * takes it as it is, so that each attempt can write it anew. Numbers are
  * source text; absent is absent (JSON null counts as absent). */
@@ -184,6 +213,13 @@ typedef struct llmux_chat_t {
     llmux_extra_t *extra;
     llmux_extra_t *said;            /* Responses: members as they stood, for
                                      * the answer that repeats them */
+    const llmux_prompt_t *prompt;   /* NULL unless it is a completion */
+    const llmux_embed_t *embed;     /* NULL unless vectors are wanted */
+    const struct llmux_sealer_t *sealer;    /* opens sealed tokens, or NULL;
+                                     * set by the caller before read() */
+    llmux_slice_t tenant;           /* whose seals count; likewise */
+    struct llmux_chat_t *next;      /* asked in the same request, answered as
+                                     * the candidates that follow */
     llmux_extra_t *lost;            /* what only the client's own dialect can
                                      * say: each is to be noted as dropped */
 } llmux_chat_t;
@@ -220,7 +256,9 @@ enum {
     LLMUX_CAN_FILE          = 1 << 6,   /* file parts */
     LLMUX_CAN_MEDIA_URL     = 1 << 7,   /* fetches https media by itself */
     LLMUX_CAN_CACHE_MARK    = 1 << 8,   /* prompt_cache_breakpoint on parts */
-    LLMUX_CAN_RESPONSES     = 1 << 9    /* speaks the Responses API too */
+    LLMUX_CAN_RESPONSES     = 1 << 9,   /* speaks the Responses API too */
+    LLMUX_CAN_COMPLETIONS   = 1 << 10,  /* ... and the legacy completions */
+    LLMUX_CAN_EMBEDDINGS    = 1 << 11   /* ... and embeddings */
 };
 
 /* Whom a request is written for. */
@@ -230,6 +268,11 @@ typedef struct llmux_target_t {
     unsigned int can;           /* LLMUX_CAN_* */
     apr_int64_t max_tokens;     /* where the dialect demands one: default */
     const char *version;        /* API version header; NULL = the default */
+    const char *body_version;   /* the model stands in the path, and this in
+                                 * the body as `anthropic_version`: Anthropic's
+                                 * models at Vertex; NULL = elsewhere */
+    const char *account;        /* of the provider: tokens made by another one
+                                 * do not go to it; NULL = any */
 } llmux_target_t;
 
 /* ---- usage ----------------------------------------------------------- */
@@ -279,7 +322,10 @@ typedef enum {
                              * stop: the sequence that matched */
     LLMUX_EV_PING,          /* provider's keep-alive */
     LLMUX_EV_ERROR,         /* error; nothing follows */
-    LLMUX_EV_END            /* every candidate finished; nothing follows */
+    LLMUX_EV_END,           /* every candidate finished; nothing follows */
+    LLMUX_EV_VECTOR         /* cand (the input's number), text: JSON array of
+                             * numbers, or base64 of little-endian float32 if
+                             * `base64` is set: whole */
 } llmux_event_e;
 
 typedef enum {
@@ -310,6 +356,7 @@ typedef struct llmux_event_t {
     llmux_token_t token;
     llmux_finish_e finish;
     llmux_slice_t stop;
+    int base64;             /* VECTOR: how its text is spelled */
     int blocked;            /* FINISH: it was the prompt that was filtered */
     const llmux_cite_t *cite;
     const llmux_usage_t *usage;
@@ -416,6 +463,10 @@ typedef struct llmux_encode_t {
     const llmux_chat_t *chat;   /* the request, for answers that repeat parts
                                  * of it; NULL when it was not read */
     const char *version;        /* of the client's API; NULL = the default */
+    const struct llmux_sealer_t *sealer;    /* closes tokens of other
+                                 * dialects; NULL = they are left out */
+    llmux_slice_t tenant;       /* to whom alone they are good */
+    const char *account;        /* of the provider that makes them */
     int array;                  /* streamed as a JSON array, not as SSE */
     int begun;                  /* streamed: another encoder has said part of
                                  * the answer before (an array is open) */
@@ -453,17 +504,35 @@ llmux_slice_t llmux_head_merge(apr_pool_t *p, const llmux_head_t *head,
 
 /* ---- dialects -------------------------------------------------------- */
 
+/* What its requests want. */
+typedef enum {
+    LLMUX_OP_CHAT,
+    LLMUX_OP_COMPLETE,      /* text that goes on: a chat will do, too */
+    LLMUX_OP_EMBED,         /* chat->embed in, VECTOR and USAGE out */
+    LLMUX_OP_COUNT          /* a chat in; out comes USAGE alone, its input */
+} llmux_op_e;
+
+/* How the answers of a stream are told apart. */
+typedef enum {
+    LLMUX_FRAME_SSE,        /* text/event-stream */
+    LLMUX_FRAME_LINES,      /* JSON documents, one in each line */
+    LLMUX_FRAME_AWS         /* application/vnd.amazon.eventstream */
+} llmux_frame_e;
+
 typedef struct llmux_dialect_t {
     const char *name;
+    llmux_op_e op;
 
-    /* Behind an OpenAI-like base URL: "/chat/completions"; NULL for those
-     * that are addressed otherwise. */
+    /* Behind the base URL of those who address it so: "/chat/completions",
+     * ":embedContent"; NULL for those that are addressed otherwise. */
     const char *path;
+
+    /* The same vendor's dialect for another op; NULL = it has none. */
+    const struct llmux_dialect_t *complete, *embed, *count;
 
     const char *id_prefix;      /* of ids that we make for its answers */
 
-    int lines;                  /* its streams are JSON documents, one in each
-                                 * line, and no event streams */
+    llmux_frame_e frame;        /* of its streams */
 
     /* What a relayed stream must end with when the provider left it out, as
      * the client is to see it; NULL for nothing. */
@@ -517,6 +586,21 @@ extern const llmux_dialect_t llmux_dialect_anthropic;   /* messages */
 extern const llmux_dialect_t llmux_dialect_gemini;      /* generateContent */
 extern const llmux_dialect_t llmux_dialect_ollama;      /* /api/chat */
 extern const llmux_dialect_t llmux_dialect_cohere;      /* /v2/chat */
+extern const llmux_dialect_t llmux_dialect_bedrock;     /* Converse */
+
+extern const llmux_dialect_t llmux_dialect_completions; /* OpenAI's legacy */
+
+extern const llmux_dialect_t llmux_dialect_anthropic_count;
+extern const llmux_dialect_t llmux_dialect_gemini_count;
+extern const llmux_dialect_t llmux_dialect_responses_count;
+
+extern const llmux_dialect_t llmux_dialect_embeddings;  /* OpenAI's */
+extern const llmux_dialect_t llmux_dialect_gemini_embed;
+extern const llmux_dialect_t llmux_dialect_gemini_batch_embed;
+extern const llmux_dialect_t llmux_dialect_vertex_embed;
+extern const llmux_dialect_t llmux_dialect_cohere_embed;
+extern const llmux_dialect_t llmux_dialect_ollama_embed;
+extern const llmux_dialect_t llmux_dialect_bedrock_embed;
 
 /** By name, or NULL. */
 const llmux_dialect_t *llmux_dialect_named(const char *name);

@@ -62,7 +62,9 @@ typedef struct llmux_request_t {
     const llmux_upstream_t *upstream;
     const char *url;                /* http, https or demo */
     apr_array_header_t *headers;    /* llmux_header_t; no CR or LF inside */
-    llmux_slice_t body;             /* POST; absent = GET */
+    llmux_slice_t body;             /* absent = none */
+    const char *method;             /* a short word, such as PUT; NULL: POST
+                                     * with a body, else GET */
 } llmux_request_t;
 
 /* ---- what comes back ------------------------------------------------- */

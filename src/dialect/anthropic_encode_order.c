@@ -159,7 +159,8 @@ static void scan(llmux_args_scan_t *s, llmux_slice_t text)
 
 static llmux_slice_t sealed(apr_pool_t *p, const block_t *b)
 {
-    llmux_token_t token = { b->maker, llmux_buf_slice(b->token) };
+    llmux_token_t token = { .maker = b->maker,
+                            .bytes = llmux_buf_slice(b->token) };
     llmux_slice_t seal = llmux_anthropic_token_seal(p, token);
 
     return seal.data ? seal : nothing;

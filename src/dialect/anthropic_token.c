@@ -54,7 +54,7 @@ llmux_slice_t llmux_anthropic_token_seal(apr_pool_t *p, llmux_token_t token)
 llmux_token_t llmux_anthropic_token_open(apr_pool_t *p,
                                          llmux_slice_t signature)
 {
-    llmux_token_t token = { LLMUX_MAKER_NONE, { NULL, 0 } };
+    llmux_token_t token = { .maker = LLMUX_MAKER_NONE };
     apr_size_t i, n;
 
     if (!llmux_slice_starts(signature, ENVELOPE)) {

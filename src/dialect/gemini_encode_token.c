@@ -34,7 +34,7 @@ int llmux_gemini_token_sealed(llmux_slice_t signature)
 
 static llmux_token_t unseal(llmux_slice_t bytes)
 {
-    llmux_token_t token = { LLMUX_MAKER_NONE, { NULL, 0 } };
+    llmux_token_t token = { .maker = LLMUX_MAKER_NONE };
     apr_size_t i;
 
     if (bytes.len <= HEAD_LEN || !llmux_slice_starts(bytes, MAGIC)
@@ -53,7 +53,7 @@ static llmux_token_t unseal(llmux_slice_t bytes)
 
 llmux_token_t llmux_gemini_token_read(apr_pool_t *p, llmux_slice_t signature)
 {
-    llmux_token_t token = { LLMUX_MAKER_NONE, { NULL, 0 } };
+    llmux_token_t token = { .maker = LLMUX_MAKER_NONE };
     apr_size_t i;
 
     for (i = 0; i < sizeof(no_signature) / sizeof(no_signature[0]); i++) {

@@ -154,7 +154,7 @@ static void flush(talk_t *t, llmux_token_t token)
     }
 }
 
-static const llmux_token_t no_token = { LLMUX_MAKER_NONE, { NULL, 0 } };
+static const llmux_token_t no_token = { .maker = LLMUX_MAKER_NONE };
 
 static void go_on(talk_t *t, llmux_block_e kind, llmux_slice_t text)
 {

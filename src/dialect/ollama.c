@@ -6,7 +6,7 @@
 
 const llmux_dialect_t llmux_dialect_ollama = {
     .name = "ollama",
-    .lines = 1,
+    .frame = LLMUX_FRAME_LINES,
     .write = llmux_ollama_write,
     .decoder = llmux_ollama_decoder,
     .error_read = llmux_error_read

@@ -93,7 +93,7 @@ static void call_token(decoder_t *d, choice_t *c, call_t *call,
                        const llmux_json_t *extra)
 {
     const llmux_json_t *google = llmux_json_get(extra, "google");
-    llmux_token_t token = { LLMUX_MAKER_GEMINI,
+    llmux_token_t token = { .maker = LLMUX_MAKER_GEMINI, .bytes =
                             member(d, google, "thought_signature") };
 
     if (empty(token.bytes)) {

@@ -56,7 +56,7 @@ static llmux_token_t token_of(decoder_t *d, const llmux_json_t *detail)
 {
     const llmux_json_t *format = llmux_json_get(detail, "format");
     llmux_slice_t data = member(d, detail, "data");
-    llmux_token_t token = { LLMUX_MAKER_NONE, { NULL, 0 } };
+    llmux_token_t token = { .maker = LLMUX_MAKER_NONE };
     apr_size_t i;
 
     token.bytes = empty(data) ? member(d, detail, "signature") : data;

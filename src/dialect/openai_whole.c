@@ -227,7 +227,7 @@ static void write_call(llmux_jw_t *w, const block_t *b, int index)
 
 static void write_thought(llmux_jw_t *w, const block_t *b, int index)
 {
-    llmux_token_t token = { LLMUX_MAKER_NONE, { NULL, 0 } };
+    llmux_token_t token = { .maker = LLMUX_MAKER_NONE };
 
     if (b->token) {
         token.maker = b->maker;

@@ -65,7 +65,7 @@ static llmux_slice_t behind(llmux_slice_t s, apr_size_t n)
 /* Tokens have no dot; ids may. */
 static llmux_token_t token_of_call(llmux_slice_t text, llmux_slice_t *call_id)
 {
-    llmux_token_t token = { LLMUX_MAKER_NONE, { NULL, 0 } };
+    llmux_token_t token = { .maker = LLMUX_MAKER_NONE };
     const char *dot = text.len ? memrchr(text.data, '.', text.len) : NULL;
 
     if (dot) {
@@ -80,7 +80,7 @@ static llmux_token_t token_of_call(llmux_slice_t text, llmux_slice_t *call_id)
 llmux_token_t llmux_responses_token_read(llmux_slice_t text,
                                          llmux_slice_t *call_id)
 {
-    llmux_token_t token = { LLMUX_MAKER_OPENAI, text };
+    llmux_token_t token = { .maker = LLMUX_MAKER_OPENAI, .bytes = text };
     apr_size_t i;
 
     *call_id = llmux_slice(NULL);

@@ -147,7 +147,8 @@ static void put_summary(llmux_jw_t *w, llmux_slice_t text)
 
 static void put_reasoning(llmux_jw_t *w, const item_t *item)
 {
-    llmux_token_t token = { item->maker, kept(item->token) };
+    llmux_token_t token = { .maker = item->maker,
+                            .bytes = kept(item->token) };
 
     llmux_jw_key(w, "summary");
     llmux_jw_open(w, '[');

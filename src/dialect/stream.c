@@ -247,7 +247,8 @@ llmux_stream_t *llmux_stream_open(apr_pool_t *p, const llmux_env_t *env,
     s->body = llmux_buf_create(p, LLMUX_ANSWER_MAX);
     s->frame = frame;
     s->baton = baton;
-    s->shape = dialect->lines ? LINES : streamed ? SEEK : WHOLE;
+    s->shape = dialect->frame == LLMUX_FRAME_LINES ? LINES
+        : streamed ? SEEK : WHOLE;
     if (s->shape == SEEK) {
         s->sse = llmux_sse_create(p, LLMUX_EVENT_MAX, on_event, s);
     }

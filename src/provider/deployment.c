@@ -29,6 +29,7 @@ llmux_target_t llmux_deployment_target(const llmux_deployment_t *d)
 {
     llmux_target_t target;
 
+    memset(&target, 0, sizeof(target));
     target.name = d->provider->kind->title;
     target.model = llmux_slice(d->model);
     target.can = d->provider->can;

@@ -242,7 +242,7 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     rq->headers = apr_array_make(p, 12, sizeof(llmux_header_t));
     add(rq->headers, "Content-Type", "application/json");
     if (out->streamed) {
-        add(rq->headers, "Accept", out->dialect->lines
+        add(rq->headers, "Accept", out->dialect->frame == LLMUX_FRAME_LINES
             ? "application/x-ndjson" : "text/event-stream");
     }
     add(rq->headers, "User-Agent", "mod_llmux");

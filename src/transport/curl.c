@@ -273,8 +273,11 @@ static struct curl_slist *lines(wire_t *w)
     return list;
 }
 
-static void aim_body(CURL *easy, llmux_slice_t body)
+static void aim_body(CURL *easy, const char *method, llmux_slice_t body)
 {
+    if (method) {
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+    }
     if (!body.data) {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
         return;
@@ -299,7 +302,7 @@ static void aim(wire_t *w, struct curl_slist *headers)
 
     curl_easy_setopt(easy, CURLOPT_URL, w->rq->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    aim_body(easy, w->rq->body);
+    aim_body(easy, w->rq->method, w->rq->body);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      connect_ms(w->rq->upstream));
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, w->error);

@@ -154,7 +154,9 @@ llmux_slice_t llmux_http_head(apr_pool_t *p, const llmux_request_t *rq,
     }
     start = to = apr_palloc(p, s.room + path.len + strlen(authority)
                                + FIXED_ROOM);
-    to = puts_at(to, rq->body.data ? "POST " : "GET ");
+    to = puts_at(to, rq->method ? rq->method
+                                : rq->body.data ? "POST" : "GET");
+    *to++ = ' ';
     if (!path.len || *path.data != '/') {
         *to++ = '/';
     }

@@ -67,7 +67,8 @@ static const llmux_dialect_t toy = { .name = "toy", .decoder = toy_decoder };
 static const llmux_dialect_t lazy = { .name = "lazy",
                                       .decoder = lazy_decoder };
 
-static const llmux_dialect_t liner = { .name = "liner", .lines = 1,
+static const llmux_dialect_t liner = { .name = "liner",
+                                       .frame = LLMUX_FRAME_LINES,
                                        .decoder = toy_decoder };
 
 #define START "start 0\n"

@@ -149,6 +149,11 @@ static void write_event(llmux_buf_t *b, const llmux_event_t *ev)
     case LLMUX_EV_BLOCK_STOP:
         llmux_buf_addf(b, "close %d", ev->key);
         break;
+    case LLMUX_EV_VECTOR:
+        llmux_buf_addf(b, "vector %d%s ", ev->cand,
+                       ev->base64 ? " base64" : "");
+        llmux_buf_add_slice(b, ev->text);
+        break;
     case LLMUX_EV_USAGE:
         write_usage(b, ev->usage);
         break;
