@@ -9,9 +9,9 @@ export APXS BUILD CC SAN CFLAGS
 
 # Who may include whom: a folder sees its own files and lower ranks only.
 # t/00-layers.t reads this line.
-RANKS    := core:1 dialect:2 transport:2 state:2 credential:3 provider:4 policy:4 meter:4 route:5 gateway:6 httpd:7
+RANKS    := core:1 dialect:2 transport:2 state:2 credential:3 tokens:3 provider:4 policy:4 meter:4 route:5 gateway:6 httpd:7
 
-PKGS     := libcurl json-c openssl zlib
+PKGS     := libcurl json-c openssl zlib libpcre2-8
 WARN     := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
             -Wpointer-arith -Wformat=2 -Wno-unused-parameter \
             -Wno-missing-field-initializers -Werror
@@ -149,7 +149,7 @@ soak:                                      ## mixed traffic for SOAK_SECONDS=600
 docs: $(BUILD)/tools/directives            ## write docs/directives.md anew from settings.def
 	$< > docs/directives.md
 
-install: all                               ## put module, conf and sql where apxs says (DESTDIR=...)
+install: all                               ## put module, conf, sql and data where they belong (DESTDIR=...)
 	@tools/install.sh
 
 uninstall:                                 ## take them away again; a configuration that was edited stays

@@ -6,7 +6,7 @@
  *         src/dialect/anthropic_read_messages.c
  *         src/dialect/anthropic_read_blocks.c
  *         src/dialect/anthropic_read_sources.c
- *         src/dialect/anthropic_read_tools.c src/dialect/anthropic_token.c
+ *         src/dialect/anthropic_read_tools.c
  */
 
 #include <stdint.h>
@@ -15,6 +15,7 @@
 #include <apr_general.h>
 
 #include "llmux/dialect.h"
+#include "llmux/seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,22 +46,32 @@ static void check_error(apr_pool_t *p, const llmux_error_t *err)
 
 /* ---- bytes that pass ------------------------------------------------- */
 
-/* Members that an edit may change or take out. */
-static int may_change(llmux_slice_t name, int strict)
+/* Members that an edit may change or take out: some for a strict version,
+ * some where sealed tokens are among the messages. */
+static int may_change(llmux_slice_t name, int strict, int sealed)
 {
-    static const char *const changed[] =
-        { "model", "temperature", "top_p", "top_k", "messages" };
-    int i, n = strict ? 5 : 1;
+    static const struct { const char *name; int strict, sealed; } members[] = {
+        { "model", 0, 0 }, { "temperature", 1, 0 }, { "top_p", 1, 0 },
+        { "top_k", 1, 0 }, { "messages", 1, 0 },    { "messages", 0, 1 },
+        { "thinking", 0, 1 }, { "output_config", 0, 1 },
+        { "context_management", 0, 1 }
+    };
+    apr_size_t i;
 
-    for (i = 0; i < n && !llmux_slice_is(name, changed[i]); i++) {
+    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (llmux_slice_is(name, members[i].name)
+            && members[i].strict <= strict && members[i].sealed <= sealed) {
+            return 1;
+        }
     }
-    return i < n || memchr(name.data, '\0', name.len);
+    return memchr(name.data, '\0', name.len) != NULL;
 }
 
 static void check_edited(apr_pool_t *p, llmux_slice_t text,
                          const llmux_head_t *head,
                          const llmux_target_t *target, int strict)
 {
+    int sealed = llmux_seal_mentioned(llmux_json_raw(head->root));
     const llmux_json_t *v = object(p, text), *m, *other;
 
     MUST(llmux_slice_equal(llmux_json_str(p, llmux_json_get(v, "model")),
@@ -68,7 +79,7 @@ static void check_edited(apr_pool_t *p, llmux_slice_t text,
     MUST(!strict || !llmux_json_get_any(v, "temperature"));
     for (m = llmux_json_first(head->root); m;
          m = llmux_json_next_member(head->root, m)) {
-        if (!may_change(llmux_json_str(p, m), strict)) {
+        if (!may_change(llmux_json_str(p, m), strict, sealed)) {
             other = llmux_json_get_any(v, llmux_json_cstr(p, m));
             MUST(llmux_slice_equal(llmux_json_raw(other),
                                    llmux_json_raw(llmux_json_value(m))));
@@ -86,7 +97,8 @@ static void edit(apr_pool_t *p, const llmux_head_t *head, llmux_slice_t body)
     for (i = 0; i < 3; i++) {
         out = llmux_buf_create(p, WRITTEN_MAX);
         target.version = versions[i];
-        llmux_dialect_anthropic.edit(out, p, head, body, &target);
+        llmux_dialect_anthropic.edit(out, p, head, body, &target,
+                                     llmux_warnings_create(p, 0));
         MUST(!out->failed);
         check_edited(p, llmux_buf_slice(out), head, &target, i == 2);
     }

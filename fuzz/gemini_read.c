@@ -74,7 +74,7 @@ static void edit(apr_pool_t *p, const llmux_head_t *head, llmux_slice_t body)
     for (i = 0; i < 2; i++) {
         out = llmux_buf_create(p, WRITTEN_MAX);
         target.model = llmux_slice(models[i]);
-        llmux_dialect_gemini.edit(out, p, head, body, &target);
+        llmux_dialect_gemini.edit(out, p, head, body, &target, NULL);
         MUST(!out->failed);
         check_edited(p, llmux_buf_slice(out), head);
     }

@@ -84,12 +84,14 @@ static void edit(apr_pool_t *p, const llmux_head_t *head,
                               ALL_EDITS, 0, NULL };
     llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
 
-    llmux_dialect_openai.edit(out, p, head, body, &target);
+    llmux_dialect_openai.edit(out, p, head, body, &target,
+                              llmux_warnings_create(p, 0));
     MUST(!out->failed);
     check_edited(p, llmux_buf_slice(out), head, &target);
     target.can = 0;
     llmux_buf_reset(out);
-    llmux_dialect_openai.edit(out, p, head, body, &target);
+    llmux_dialect_openai.edit(out, p, head, body, &target,
+                              llmux_warnings_create(p, 0));
     MUST(!out->failed && llmux_json_is_object(p, llmux_buf_slice(out)));
 }
 

@@ -63,7 +63,7 @@ static void edit(apr_pool_t *p, const llmux_head_t *head, llmux_slice_t body)
                               NULL };
     llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
 
-    llmux_dialect_responses.edit(out, p, head, body, &target);
+    llmux_dialect_responses.edit(out, p, head, body, &target, NULL);
     MUST(!out->failed);
     check_edited(p, llmux_buf_slice(out), head, &target);
 }

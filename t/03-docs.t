@@ -62,7 +62,9 @@ sub reference_env
     return (APACHE_LOG_DIR => File::Spec->tmpdir,
             (map { $_ => "$own." . (/_KEY$/ ? 'key' : 'crt') }
                 $_[0] =~ /\$\{(\w+_CERTIFICATE\w*)\}/g),
-            map { $_ => 'value-of-' . lc } $_[0] =~ /\benv:(\w+)/g);
+            LLMUX_DATA => tree() . '/data',
+            map { $_ => /SEAL/ ? 'ab' x 32 : 'value-of-' . lc }
+                $_[0] =~ /\benv:(\w+)/g);
 }
 
 # A configuration in which this row's example stands where it belongs.
@@ -70,9 +72,14 @@ sub example_conf
 {
     my ($row) = @_;
     my $example = $row->{example};
+    my ($kind) = map { $_->[1] } grep { $row->{name} =~ $_->[0] }
+        [qr/Region|AWSKey/ => "bedrock\n    LLMuxRegion us-east-1"],
+        [qr/Project|Credentials/ => "vertex\n    LLMuxProject project"],
+        [qr/./ => 'openai'];
     my %around = (
-        '<LLMuxProvider>' => <<'END',
+        '<LLMuxProvider>' => <<"END",
 <LLMuxProvider openai>
+    LLMuxType $kind
     LLMuxBaseURL https://llm.example.com/v1
     %s
 </LLMuxProvider>
@@ -97,6 +104,7 @@ END
     # Nobody has that company's certificates, nor its keys.
     $example =~ s{/\S+/private/\S+\.pem}{$own.key};
     $example =~ s{/\S+\.pem}{$own.crt};
+    $example =~ s{/\S+/share/llmux/data}{@{[ tree() ]}/data};
     $example .= "\nLLMuxClientCertificate $own.crt"
         if $row->{name} eq 'LLMuxClientKey';
     return sprintf $around{ $row->{where} } // "%s\n", $example;

@@ -49,6 +49,8 @@ my $key = slurp("$dir/state/master.key");
 like($key, qr/^llmux_[\w-]{43}\n\z/, 'and a master key');
 is((stat "$dir/state/master.key")[2] & 07777, 0600, 'that is its owner\'s');
 unlike($conf, qr/\Q@{[ substr $key, 0, 49 ]}\E/, 'and not in it');
+like($conf, qr{^LLMuxDataDir "\Q@{[ tree() ]}\E/data"$}m,
+     'tokens are counted by the tables of this tree');
 
 my $dotenv = <<'END';
 # comments and blank lines
@@ -157,6 +159,14 @@ is($code, 0, 'the curl that it shows works');
 my $chat = eval { from_json($answer) } || {};
 like($chat->{choices}[0]{message}{content}, qr/Hello/, 'and the demo answers')
     or diag($answer);
+
+my $counted = post($port, '/v1/messages/count_tokens', {
+    model => 'demo', messages => [{ role => 'user', content => 'Hi' }] },
+    headers => { 'x-api-key' => $shown });
+like($counted->body, qr/"input_tokens":[1-9]/, 'it counts tokens')
+    or diag($counted->body);
+unlike(slurp("$dir/root/logs/error.log"), qr/LX0110/,
+       '... and has what makes that exact');
 
 my ($second, $why) = run([tree() . '/tools/run.sh'], env => $env);
 ok($second ne '0' && $why =~ /port $port is taken/,

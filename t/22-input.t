@@ -447,7 +447,7 @@ subtest 'paths' => sub {
         '/V1/chat/completions', '/v1/modelsx', '/healthy',
         '/health/dead', '/favicon.ico', '/..%2f..%2fetc/passwd',
         '/v1/chat%2fcompletions', '/%00', '/v1/models/%00', '/%zz',
-        '/v1/completions', '/index.html', "/\xc3\xa9", '/.htaccess');
+        '/v1/completion', '/index.html', "/\xc3\xa9", '/.htaccess');
     for my $unknown (@unknown) {
         my $c = client($httpd);
         my $res = $c->get($unknown, headers => [@auth]);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef enum { WORD, SIZE, TIME, COUNT, LIST, OTHER } kind_e;
-typedef enum { TAKE1, TAKE2, ITERATE, TAKE_ARGV } take_e;
+typedef enum { TAKE1, TAKE2, TAKE23, ITERATE, TAKE_ARGV } take_e;
 
 typedef struct {
     const char *name, *where;
@@ -60,7 +60,8 @@ static const char *placeholder(const row_t *r)
         NULL, "*size*", "*time*", "*number*", "*word* ...", NULL
     };
     static const char *const of_take[] = {
-        "*value*", "*name* *value*", "*word* ...", "*word* ..."
+        "*value*", "*name* *value*", "*value* *value* [*value*]",
+        "*word* ...", "*word* ..."
     };
 
     return r->kind == OTHER ? of_take[r->take] : of_kind[r->kind];

@@ -155,6 +155,7 @@ Include "$tree/conf/llmux-mpm.conf"
 CustomLog logs/access.log "%^LX"
 AllowEncodedSlashes NoDecode
 LLMuxMasterKey "file:$key_file"
+LLMuxDataDir "$tree/data"
 
 $(cat "$root/conf/providers.conf")
 

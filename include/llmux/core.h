@@ -378,7 +378,8 @@ typedef struct llmux_warnings_t llmux_warnings_t;
 /** @param refuse LLMuxUnsupported refuse: a drop becomes a 400 */
 llmux_warnings_t *llmux_warnings_create(apr_pool_t *p, int refuse);
 
-/** Notes it once per field. Field is ASCII, such as "seed". */
+/** Notes it once per field. Field is ASCII, such as "seed".
+ * @param w NULL: nobody is told */
 void llmux_warn(llmux_warnings_t *w, llmux_warn_e kind, const char *field);
 
 /** The header's value, "drop=seed,logit_bias; approx=top_k", at most

@@ -50,6 +50,8 @@ typedef struct llmux_token_t {
     llmux_slice_t bytes;    /* as the maker spelled it */
     llmux_slice_t account;  /* whose it is, where a seal said so; absent: the
                              * maker alone decides */
+    llmux_slice_t call_id;  /* of the call that it belongs to, where it is
+                             * carried apart from it; absent for none */
 } llmux_token_t;
 
 typedef enum {
@@ -153,6 +155,7 @@ typedef struct llmux_prompt_t {
     llmux_slice_t suffix;
     llmux_slice_t best_of;
     llmux_tri_e echo;
+    int listed;                     /* it stood in a list of prompts */
 } llmux_prompt_t;
 
 /* One thing to be embedded. */
@@ -170,6 +173,8 @@ typedef struct llmux_embed_t {
     apr_array_header_t *inputs;     /* llmux_input_t, at least one */
     llmux_slice_t dimensions;       /* source text of a number, or absent */
     int base64;                     /* the client wants float32 in base64 */
+    int truncate;                   /* an input that is too long may be cut,
+                                     * in place of an error */
 } llmux_embed_t;
 
 /* A client's request, understood. Read once, then never changed: a writer
@@ -218,6 +223,7 @@ typedef struct llmux_chat_t {
     const struct llmux_sealer_t *sealer;    /* opens sealed tokens, or NULL;
                                      * set by the caller before read() */
     llmux_slice_t tenant;           /* whose seals count; likewise */
+    int unopened;                   /* sealed tokens that were of no use */
     struct llmux_chat_t *next;      /* asked in the same request, answered as
                                      * the candidates that follow */
     llmux_extra_t *lost;            /* what only the client's own dialect can
@@ -241,6 +247,16 @@ const llmux_call_t *llmux_chat_call(const llmux_chat_t *chat,
 /** "low" and so on; UNSET for anything else. And back. */
 llmux_effort_e llmux_effort_of(llmux_slice_t s);
 const char *llmux_effort_name(llmux_effort_e e);
+
+/** How many inputs this model takes in one request. */
+struct llmux_dialect_t;
+int llmux_embed_most(const struct llmux_dialect_t *dialect,
+                     llmux_slice_t model);
+
+/** Chats with at most so many of the inputs each, in their order, chained by
+ * `next`; the chat itself where it has no more. */
+llmux_chat_t *llmux_embed_split(apr_pool_t *p, llmux_chat_t *chat,
+                                int per_request);
 
 /* ---- the target ------------------------------------------------------ */
 
@@ -273,6 +289,9 @@ typedef struct llmux_target_t {
                                  * models at Vertex; NULL = elsewhere */
     const char *account;        /* of the provider: tokens made by another one
                                  * do not go to it; NULL = any */
+    int vertex;                 /* Gemini's models are served by Vertex AI,
+                                 * which differs in some members */
+    int no_tokens;              /* it has refused those of earlier turns */
 } llmux_target_t;
 
 /* ---- usage ----------------------------------------------------------- */
@@ -296,6 +315,9 @@ typedef struct llmux_usage_t {
 
 /** Overlays what `from` reports on `to`: set, never add. */
 void llmux_usage_merge(llmux_usage_t *to, const llmux_usage_t *from);
+
+/** Adds: for several requests that make one answer. */
+void llmux_usage_add(llmux_usage_t *to, const llmux_usage_t *more);
 
 /** Whole prompt and whole answer, -1 when nothing of it was reported. */
 apr_int64_t llmux_usage_input(const llmux_usage_t *u);
@@ -495,6 +517,10 @@ typedef struct llmux_head_t {
     const llmux_json_t *parameters; /* ours: an object */
     int include_usage;              /* usage is wanted in the stream */
     int messages;                   /* number of messages, 0 = none */
+    const struct llmux_sealer_t *sealer;    /* opens sealed tokens in what
+                                     * passes, or NULL; set by the caller
+                                     * between head() and edit() */
+    llmux_slice_t tenant;           /* whose seals count; likewise */
 } llmux_head_t;
 
 /** The client's body with `parameters` merged into it (explicit members win)
@@ -532,6 +558,8 @@ typedef struct llmux_dialect_t {
 
     const char *id_prefix;      /* of ids that we make for its answers */
 
+    int single;                 /* gives one answer to a request: more are
+                                 * asked for one by one */
     llmux_frame_e frame;        /* of its streams */
 
     /* What a relayed stream must end with when the provider left it out, as
@@ -544,16 +572,24 @@ typedef struct llmux_dialect_t {
                                  llmux_slice_t body, llmux_head_t *head);
 
     /* The same dialect on both sides: appends the body with the model
-     * replaced and what else this target demands; all other bytes stay. */
+     * replaced and what else this target demands; all other bytes stay. Notes
+     * in `w`, by the client's own names, what this target cannot take; not
+     * what it is told by another name, nor what asks for nothing. NULL:
+     * nobody is told. */
     void (*edit)(llmux_buf_t *out, apr_pool_t *scratch,
                  const llmux_head_t *head, llmux_slice_t body,
-                 const llmux_target_t *target);
+                 const llmux_target_t *target, llmux_warnings_t *w);
 
     /* Reads a client's body, already valid JSON and an object, of which
      * head() approved. The caller has set `version`, and sets `model` and
      * `stream` afterwards. Wrong types are LLMUX_ERR_INVALID with `param`.
      * NULL: no front door. */
     const llmux_error_t *(*read)(llmux_chat_t *chat, const llmux_json_t *body);
+
+    /* Does this target take media by this URL (http, https) as it stands?
+     * NULL: as LLMUX_CAN_MEDIA_URL says. */
+    int (*takes_url)(const llmux_media_t *media,
+                     const llmux_target_t *target);
 
     /* Appends a provider's request body. Notes in `w` what the target cannot
      * say; refuses what must not be lost. */
@@ -602,6 +638,20 @@ extern const llmux_dialect_t llmux_dialect_cohere_embed;
 extern const llmux_dialect_t llmux_dialect_ollama_embed;
 extern const llmux_dialect_t llmux_dialect_bedrock_embed;
 
+/** What of a completion (with all that follow it in `next`) no chat can do:
+ * prompts of tokens, `suffix`, the best of several. Each chat of the list may
+ * else be written in a dialect of chats; the encoder of completions is given
+ * the first one, and puts the prompt in front where `echo` asks for it. (If
+ * the provider speaks completions, it does that itself: no chat then.)
+ * @return NULL, also for what is no completion */
+const llmux_error_t *llmux_completions_refusal(const llmux_chat_t *chat,
+                                               const llmux_target_t *target);
+
+/** Notes what is emulated when chats stand in for it: `echo`, and several
+ * prompts. */
+void llmux_completions_emulated(const llmux_chat_t *chat,
+                                llmux_warnings_t *w);
+
 /** By name, or NULL. */
 const llmux_dialect_t *llmux_dialect_named(const char *name);
 
@@ -616,6 +666,9 @@ const llmux_dialect_t *llmux_dialect_of_body(const llmux_dialect_t *said,
 /** What a provider said, for people: at most LLMUX_MESSAGE_MAX bytes of it, cut
  * between code points, in `p`. */
 const char *llmux_message_cut(apr_pool_t *p, llmux_slice_t text);
+
+/** Does it refuse a signature or an encrypted reasoning of an earlier turn? */
+int llmux_error_of_token(const llmux_error_t *err);
 
 /** Kind by HTTP status alone: 401 AUTH, 404 NOT_FOUND, 529 OVERLOADED ... */
 llmux_error_e llmux_error_kind_of(int status);

@@ -19,6 +19,8 @@
 #include "llmux/meter.h"
 #include "llmux/policy.h"
 #include "llmux/route.h"
+#include "llmux/seal.h"
+#include "llmux/tokens.h"
 
 /* ---- configuration --------------------------------------------------- */
 
@@ -52,6 +54,9 @@ typedef struct llmux_service_t {
     apr_hash_t *by_name;            /* name -> llmux_group_t * */
     llmux_guard_t guard;
     llmux_state_t *state;           /* shared memory */
+    const llmux_sealer_t *sealer;   /* of opaque tokens; never NULL */
+    const llmux_bpe_t *bpe;         /* NULL = tokens are estimated */
+    llmux_reach_t media_reach;      /* from where media may be fetched */
     apr_int64_t created;            /* seconds: when it was configured */
 } llmux_service_t;
 

@@ -10,6 +10,7 @@
 #define LLMUX_BODY_DEFAULT        (32u << 20)  /* client's body: LLMuxMaxBody */
 #define LLMUX_ANSWER_MAX          (64u << 20)  /* provider's whole answer */
 #define LLMUX_EVENT_MAX           (16u << 20)  /* one event of a stream */
+#define LLMUX_AWS_HEADERS_MAX     (128u << 10) /* headers of one message of Amazon's */
 #define LLMUX_HELD_MAX            (256u << 10) /* stream held back before content */
 #define LLMUX_ARGS_MAX            (8u << 20)   /* arguments of one stream's calls */
 #define LLMUX_ERROR_BODY_MAX      (64u << 10)  /* provider's error body we read */
@@ -21,11 +22,21 @@
 #define LLMUX_WARNING_FIELD_MAX   128          /* one field in it; longer ones are cut */
 #define LLMUX_LOST_MAX            64           /* members of one request noted as lost */
 #define LLMUX_SECRET_MAX          8192         /* a key, wherever it comes from */
+#define LLMUX_KEY_FILE_MAX        (64u << 10)  /* Google's: credentials as JSON */
+#define LLMUX_GRANT_LIFE_MAX      43200        /* seconds; a grant is fetched anew then */
+#define LLMUX_SEAL_KEYS_MAX       16           /* keys of one sealer */
+#define LLMUX_SEAL_KID_MAX        16           /* a key's id */
+#define LLMUX_SEAL_NAME_MAX       1024         /* account, call id, tenant, each */
+#define LLMUX_SEAL_TOKEN_MAX      (8u << 20)   /* an opaque token */
 #define LLMUX_MEDIA_TYPE_MAX      255          /* RFC 6838: 127 "/" 127 */
 #define LLMUX_RETRY_AFTER_MAX     86400        /* seconds; a longer wait is cut */
 #define LLMUX_LOG_LINE_MAX        2048         /* one line of the log */
 #define LLMUX_REQUEST_ID_MAX      128
 #define LLMUX_CANDIDATES_MAX      128          /* n of one request */
+#define LLMUX_RUNS_MAX            16           /* ... where each is asked for by itself */
+#define LLMUX_EMBED_RUNS_MAX      256          /* the same for vectors */
+#define LLMUX_PROMPTS_MAX         2048         /* prompts of one completion: OpenAI's limit */
+#define LLMUX_CHOICES_MAX         4096         /* choices of one completion: prompts x n */
 #define LLMUX_BLOCKS_MAX          4096         /* blocks of one streamed answer */
 #define LLMUX_STOPS_MAX           64           /* stop sequences of one request */
 #define LLMUX_MEMBERS_MAX         512          /* top-level members of one request */
@@ -46,6 +57,22 @@
 #define LLMUX_CITED_TEXT_MAX      (1u << 20)   /* answer text within which citations are located */
 #define LLMUX_PARTS_MAX           64           /* parts of an answer that citations may count by */
 #define LLMUX_CITES_MAX           1024         /* citations of one answer */
+#define LLMUX_SIGNED_MAX          (1u << 20)   /* what AWS signs of a request, without its body */
+#define LLMUX_WEB_IDENTITY_MAX    20000        /* a token that STS takes */
+#define LLMUX_METADATA_TOKEN_MAX  1024         /* a session with the metadata service */
+#define LLMUX_ROLE_NAME_MAX       128          /* an instance's role */
+#define LLMUX_XML_DEPTH_MAX       16           /* nesting of STS's answers */
+#define LLMUX_GRANT_UNSAID        900          /* seconds: a grant that does not say how long */
+#define LLMUX_GRANT_STALE         600          /* seconds: an old grant that AWS still hands out */
+#define LLMUX_TOKEN_MAX           (1u << 20)   /* a signature that comes in pieces */
 #define LLMUX_FINISH_WORD_MAX     63           /* provider's word for why it stopped */
+#define LLMUX_INPUTS_MAX          2048         /* texts to be embedded by one request */
+#define LLMUX_INPUT_TOKENS_MAX    (1 << 20)    /* numbers in their place, of one request */
+#define LLMUX_VECTOR_MAX          (1 << 16)    /* numbers of one vector */
+#define LLMUX_TOKENS_TEXT_MAX     (2u << 20)   /* of one request encoded; the rest is estimated */
+#define LLMUX_TOKENS_PIECE_MAX    16384        /* a word that is merged in one; at most 65535 */
+#define LLMUX_TOKENS_STEPS_MAX    (32u << 20)  /* of PCRE2 for one piece */
+#define LLMUX_TOKENS_DEPTH_MAX    1000         /* its nesting */
+#define LLMUX_IMAGE_HEAD_MAX      (256u << 10) /* base64 within which its size is sought */
 
 #endif

@@ -6,17 +6,20 @@
 #ifndef LLMUX_PROVIDER_H
 #define LLMUX_PROVIDER_H
 
+#include "llmux/credential.h"
 #include "llmux/dialect.h"
 #include "llmux/transport.h"
 
-/* How the URL of a chat is made from the base URL. */
+/* How URLs are made from the base URL; those of chats stand here. */
 typedef enum {
     LLMUX_ADDRESS_OPENAI,       /* BASE/chat/completions */
     LLMUX_ADDRESS_ANTHROPIC,    /* BASE/v1/messages */
     LLMUX_ADDRESS_GEMINI,       /* BASE/v1beta/models/MODEL:generateContent */
     LLMUX_ADDRESS_AZURE,        /* BASE/openai/deployments/MODEL/... or v1 */
     LLMUX_ADDRESS_OLLAMA,       /* BASE/api/chat */
-    LLMUX_ADDRESS_COHERE        /* BASE/v2/chat */
+    LLMUX_ADDRESS_COHERE,       /* BASE/v2/chat */
+    LLMUX_ADDRESS_BEDROCK,      /* BASE/model/MODEL/converse */
+    LLMUX_ADDRESS_VERTEX        /* BASE/v1/projects/P/locations/R/... */
 } llmux_address_e;
 
 /* Where the key goes. */
@@ -26,14 +29,19 @@ typedef enum {
     LLMUX_AUTH_BEARER,          /* Authorization: Bearer */
     LLMUX_AUTH_ANTHROPIC,       /* x-api-key */
     LLMUX_AUTH_GOOGLE,          /* x-goog-api-key */
-    LLMUX_AUTH_AZURE            /* api-key */
+    LLMUX_AUTH_AZURE,           /* api-key */
+    LLMUX_AUTH_AWS,             /* Signature Version 4; a key is a bearer's */
+    LLMUX_AUTH_CLOUD            /* Google Cloud: Authorization: Bearer with a
+                                 * token that is fetched; a key goes as
+                                 * x-goog-api-key */
 } llmux_auth_e;
 
 /* A kind of provider: a row of providers.def. */
 typedef struct llmux_kind_t {
     const char *name;
     const char *title;
-    const char *base_url;       /* NULL = the operator must say */
+    const char *base_url;       /* NULL = the operator must say; may have
+                                 * {region} in it */
     const llmux_dialect_t *dialect;
     llmux_address_e address;
     llmux_auth_e auth;
@@ -58,6 +66,14 @@ typedef struct llmux_provider_t {
     const llmux_kind_t *kind;
     const char *base_url;       /* without a slash at its end */
     const llmux_secret_t *key;  /* NULL = none */
+    const char *credentials;    /* where to find one: "environment",
+                                 * "instance" or a file; NULL = environment */
+    const llmux_credential_t *credential;   /* what signs without a key */
+    llmux_vault_t *vault;       /* of the credential; NULL = it is static */
+    const char *region;         /* AWS, Google Cloud; or NULL */
+    const char *project;        /* Google Cloud; or NULL */
+    const char *account;        /* opaque tokens go back to whoever bears the
+                                 * same; never NULL once resolved */
     unsigned int can;           /* the kind's, changed by LLMuxAbility */
     const char *version;        /* API version: Azure, Anthropic; or NULL */
     int azure_v1;               /* Azure: the path without deployments */
@@ -68,10 +84,10 @@ typedef struct llmux_provider_t {
     llmux_upstream_t upstream;
 } llmux_provider_t;
 
-/** In which dialect it is asked for somebody who speaks `client`: the same
- * one where it can, else its own. */
-const llmux_dialect_t *llmux_provider_dialect(const llmux_provider_t *pr,
-                                              const llmux_dialect_t *client);
+/** Fills in what follows from the rest, once all is said: base URL, region,
+ * project, credentials from the environment, account.
+ * @return NULL, or why it cannot be used, for the operator */
+const char *llmux_provider_complete(apr_pool_t *p, llmux_provider_t *pr);
 
 /** Can it be asked at all? NULL, or why not ("no key"). */
 const char *llmux_provider_lacks(const llmux_provider_t *pr);
@@ -89,8 +105,15 @@ typedef struct llmux_deployment_t {
 /** @param ordinal among deployments with the same provider URL and model */
 void llmux_deployment_name(apr_pool_t *p, llmux_deployment_t *d, int ordinal);
 
-/** A copy in `p` of what the dialect's writer must know. */
-llmux_target_t llmux_deployment_target(const llmux_deployment_t *d);
+/** In which dialect it is asked for somebody who speaks `client`: the same
+ * one where it can, else its own for the same operation. NULL: it does not
+ * offer that (embeddings, counting). */
+const llmux_dialect_t *llmux_deployment_dialect(const llmux_deployment_t *d,
+                                                const llmux_dialect_t *client);
+
+/** A copy of what the dialect's writer must know. */
+llmux_target_t llmux_deployment_target(const llmux_deployment_t *d,
+                                       const llmux_dialect_t *dialect);
 
 /* ---- one request ----------------------------------------------------- */
 
@@ -103,6 +126,8 @@ typedef struct llmux_outgoing_t {
     const char *exchange_id;    /* ours, said apart where they differ */
     const apr_table_t *client_headers;  /* filtered by the allow-list */
     int same_dialect;           /* vendor headers make sense to it */
+    const llmux_grant_t *grant; /* where the account has a credential */
+    apr_time_t now;             /* which a signature bears */
 } llmux_outgoing_t;
 
 /** Addressed and signed, in `p`; nothing of it may be logged. */

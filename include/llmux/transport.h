@@ -36,6 +36,19 @@ void llmux_wait_until(llmux_wait_t *w, apr_time_t deadline);
 
 /* ---- what goes out --------------------------------------------------- */
 
+/* Which addresses may be connected to when strangers say the URL: those of
+ * the public Internet, and networks that the operator has named. Built at
+ * configuration, read-only after. */
+typedef struct llmux_reach_t {
+    apr_array_header_t *networks;   /* apr_ipsubnet_t *; NULL = none */
+} llmux_reach_t;
+
+struct sockaddr;
+
+/** IPv4 addresses inside IPv6 ones count as what they are. */
+int llmux_reach_allows(const llmux_reach_t *reach,
+                       const struct sockaddr *address);
+
 /* How a provider is reached. Built at configuration, read-only after. */
 typedef struct llmux_upstream_t {
     const char *ca_file;            /* NULL = the system's */
@@ -44,6 +57,9 @@ typedef struct llmux_upstream_t {
     apr_int64_t use_curl;           /* LLMuxTransport curl */
     const char *proxy;              /* URL; NULL = environment; "" = none */
     const char *no_proxy;           /* list; NULL = environment */
+    const llmux_reach_t *reach;     /* NULL = any address. Else nothing is
+                                     * remembered of the host, and `idle` is
+                                     * to be 0 */
     apr_interval_time_t connect;    /* until connected, TLS included */
     apr_interval_time_t first_byte; /* from sent to the response's head */
     apr_interval_time_t between;    /* silence inside the response */
@@ -106,6 +122,7 @@ typedef enum {
     LLMUX_FAIL_TOTAL_TIMEOUT,
     LLMUX_FAIL_RESET,       /* connection lost before or inside the response */
     LLMUX_FAIL_PROTOCOL,    /* not HTTP, broken framing, bomb */
+    LLMUX_FAIL_ADDRESS,     /* it may not be connected to: llmux_reach_t */
     LLMUX_FAIL_LOCAL        /* our own: memory, descriptors, bad URL */
 } llmux_fail_e;
 

@@ -87,6 +87,9 @@ void llmux_anthropic_error_write(llmux_buf_t *out, const llmux_error_t *err,
 
 const llmux_dialect_t llmux_dialect_anthropic = {
     .name = "anthropic",
+    .path = "/messages",
+    .count = &llmux_dialect_anthropic_count,
+    .single = 1,
     .id_prefix = "msg_",
     .head = llmux_anthropic_head,
     .edit = llmux_anthropic_edit,

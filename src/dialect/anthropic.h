@@ -5,7 +5,7 @@
 #ifndef LLMUX_ANTHROPIC_H
 #define LLMUX_ANTHROPIC_H
 
-#include "llmux/dialect.h"
+#include "llmux/seal.h"
 
 #include "anthropic_model.h"
 
@@ -48,6 +48,7 @@ typedef struct llmux_turns_t {
  * error in the chat's pool. */
 const llmux_error_t *llmux_anthropic_turns(llmux_turns_t *out,
                                            const llmux_chat_t *chat,
+                                           const llmux_target_t *target,
                                            const llmux_claude_t *claude,
                                            llmux_warnings_t *w,
                                            apr_pool_t *p);
@@ -55,9 +56,6 @@ const llmux_error_t *llmux_anthropic_turns(llmux_turns_t *out,
 /** Appends a text of our own to the system prompt. */
 void llmux_anthropic_hint(llmux_turns_t *turns, apr_pool_t *p,
                           const char *text);
-
-/** Is it thinking that the API made, and can it say so? */
-int llmux_anthropic_signed(const llmux_block_t *b);
 
 /* ---- content, written ------------------------------------------------ */
 
@@ -86,16 +84,6 @@ const char *llmux_anthropic_place(apr_pool_t *p, const llmux_media_t *m,
 const llmux_error_t *llmux_anthropic_content(llmux_anthropic_out_t *o,
                                              const llmux_turns_t *turns);
 
-/* ---- tokens ---------------------------------------------------------- */
-
-/** What stands in a block's `signature`: Anthropic's own as it is, another
- * maker's in an envelope; absent for none. In `p`. */
-llmux_slice_t llmux_anthropic_token_seal(apr_pool_t *p, llmux_token_t token);
-
-/** Whose it is, and what he said. What is no token any more has no maker. */
-llmux_token_t llmux_anthropic_token_open(apr_pool_t *p,
-                                         llmux_slice_t signature);
-
 /* ---- arrows ---------------------------------------------------------- */
 
 /* From this version of the API on, sampling parameters, documents of the
@@ -103,15 +91,17 @@ llmux_token_t llmux_anthropic_token_open(apr_pool_t *p,
 #define LLMUX_ANTHROPIC_VERSION_STRICT "2026-10-21"
 
 /** Bytes that pass: see head() and edit() in dialect.h. For a server that
- * speaks the version above, what it refuses and nobody misses is left out:
- * sampling parameters, and citations that are no answer's. */
+ * speaks the version above, what it refuses is left out: sampling parameters,
+ * and citations that are no answer's; for another cloud's, the tier. Where a
+ * thought goes that an unfinished turn began with, `thinking` goes as well. */
 const llmux_error_t *llmux_anthropic_head(apr_pool_t *p,
                                           llmux_json_parser_t *parser,
                                           llmux_slice_t body,
                                           llmux_head_t *head);
 void llmux_anthropic_edit(llmux_buf_t *out, apr_pool_t *scratch,
                           const llmux_head_t *head, llmux_slice_t body,
-                          const llmux_target_t *target);
+                          const llmux_target_t *target,
+                          llmux_warnings_t *w);
 
 const llmux_error_t *llmux_anthropic_read(llmux_chat_t *chat,
                                           const llmux_json_t *body);

@@ -104,10 +104,21 @@ static void on_piece(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
 static void on_token(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
 {
     block_t *b = llmux_anthropic_block(e, ev->key);
+    llmux_token_t token = ev->token;
+    apr_pool_t *scratch;
 
-    if (b && ev->token.maker != LLMUX_MAKER_NONE) {
-        llmux_anthropic_block_token(e, b, ev->token, out);
+    if (!b) {
+        return;
     }
+    if (b->kind == LLMUX_BLOCK_CALL) {
+        token.call_id = llmux_buf_slice(b->id);
+    }
+    apr_pool_create(&scratch, e->pool);
+    token = llmux_token_close(scratch, &e->how, &token, LLMUX_MADE_BY_CLAUDE);
+    if (token.maker != LLMUX_MAKER_NONE) {
+        llmux_anthropic_block_token(e, b, token, out);
+    }
+    apr_pool_destroy(scratch);
 }
 
 static void on_stop(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)

@@ -107,7 +107,7 @@ void llmux_anthropic_block_text(llmux_anthropic_encode_t *e,
                                 llmux_anthropic_block_t *b,
                                 llmux_slice_t text, llmux_buf_t *out);
 
-/** The last token counts. */
+/** The last token counts. It is as the client is to have it. */
 void llmux_anthropic_block_token(llmux_anthropic_encode_t *e,
                                  llmux_anthropic_block_t *b,
                                  llmux_token_t token, llmux_buf_t *out);

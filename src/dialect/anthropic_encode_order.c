@@ -157,32 +157,15 @@ static void scan(llmux_args_scan_t *s, llmux_slice_t text)
 
 /* ---- saying ---------------------------------------------------------- */
 
-static llmux_slice_t sealed(apr_pool_t *p, const block_t *b)
-{
-    llmux_token_t token = { .maker = b->maker,
-                            .bytes = llmux_buf_slice(b->token) };
-    llmux_slice_t seal = llmux_anthropic_token_seal(p, token);
-
-    return seal.data ? seal : nothing;
-}
-
 /* A call cannot bear a token, but thinking before it can. */
 static void say_token(encoder_t *e, const block_t *call, llmux_buf_t *out)
 {
     const block_t think = { .kind = LLMUX_BLOCK_THINK };
-    apr_pool_t *scratch;
-    llmux_slice_t seal;
 
-    if (!call->token->len || !e->how.show_thinking) {
-        return;
-    }
-    apr_pool_create(&scratch, e->pool);
-    seal = sealed(scratch, call);
-    if (seal.len) {
+    if (call->token->len && e->how.show_thinking) {
         e->form->open(e, &think, out);
-        e->form->close(e, &think, seal, out);
+        e->form->close(e, &think, llmux_buf_slice(call->token), out);
     }
-    apr_pool_destroy(scratch);
 }
 
 static void open(encoder_t *e, block_t *b, llmux_buf_t *out)
@@ -252,7 +235,6 @@ static void end_call(encoder_t *e, block_t *b, llmux_buf_t *out)
 static void end_think(encoder_t *e, block_t *b, llmux_buf_t *out)
 {
     llmux_maker_e maker = b->maker;
-    apr_pool_t *scratch;
 
     if (b->opened && maker == LLMUX_MAKER_ANTHROPIC_REDACTED) {
         b->maker = LLMUX_MAKER_NONE;
@@ -264,9 +246,7 @@ static void end_think(encoder_t *e, block_t *b, llmux_buf_t *out)
         open(e, b, out);
     }
     if (b->opened) {
-        apr_pool_create(&scratch, e->pool);
-        e->form->close(e, b, sealed(scratch, b), out);
-        apr_pool_destroy(scratch);
+        e->form->close(e, b, llmux_buf_slice(b->token), out);
     }
 }
 

@@ -119,14 +119,34 @@ static void read_tool_reference(llmux_reader_t *r, const llmux_at_t *at,
 
 /* ---- calls and results ----------------------------------------------- */
 
+/* A call's token came as thinking right before it, since a call has no place
+ * for one: that block becomes the call's. */
+static llmux_block_t *add_call(llmux_reader_t *r, llmux_message_t *m,
+                               llmux_slice_t id)
+{
+    llmux_call_t *call = apr_pcalloc(r->pool, sizeof(*call));
+    llmux_block_t *b = m->last;
+
+    if (b && b->kind == LLMUX_BLOCK_THINK && !b->text.len
+        && llmux_slice_equal(b->token.call_id, id)) {
+        call->token = b->token;
+        memset(&b->token, 0, sizeof(b->token));
+        b->kind = LLMUX_BLOCK_CALL;
+    }
+    else {
+        b = llmux_message_block(r->chat, m, LLMUX_BLOCK_CALL);
+    }
+    call->id = id;
+    b->call = call;
+    return b;
+}
+
 static void read_call(llmux_reader_t *r, const llmux_at_t *at,
                       const llmux_json_t *v, llmux_anthropic_of_e of,
                       llmux_message_t *m)
 {
-    llmux_block_t *b = llmux_message_block(r->chat, m, LLMUX_BLOCK_CALL);
+    llmux_block_t *b = add_call(r, m, llmux_reader_need_str(r, at, v, "id"));
 
-    b->call = apr_pcalloc(r->pool, sizeof(*b->call));
-    b->call->id = llmux_reader_need_str(r, at, v, "id");
     b->call->name = llmux_reader_need_str(r, at, v, "name");
     b->call->args = llmux_json_raw(
         llmux_reader_need(r, at, v, "input", LLMUX_JSON_OBJECT));
@@ -160,8 +180,9 @@ static void read_thinking(llmux_reader_t *r, const llmux_at_t *at,
     llmux_block_t *b = llmux_message_block(r->chat, m, LLMUX_BLOCK_THINK);
 
     b->text = need_text(r, at, v, "thinking");
-    b->token = llmux_anthropic_token_open(
-        r->pool, llmux_reader_str(r, at, v, "signature"));
+    b->token = llmux_token_open(
+        r->chat, llmux_reader_str(r, at, v, "signature"),
+        LLMUX_MAKER_ANTHROPIC);
 }
 
 static void read_redacted(llmux_reader_t *r, const llmux_at_t *at,
@@ -170,8 +191,9 @@ static void read_redacted(llmux_reader_t *r, const llmux_at_t *at,
 {
     llmux_block_t *b = llmux_message_block(r->chat, m, LLMUX_BLOCK_THINK);
 
-    b->token.maker = LLMUX_MAKER_ANTHROPIC_REDACTED;
-    b->token.bytes = llmux_reader_need_str(r, at, v, "data");
+    b->token = llmux_token_open(
+        r->chat, llmux_reader_need_str(r, at, v, "data"),
+        LLMUX_MAKER_ANTHROPIC_REDACTED);
 }
 
 /* ---- the vendor's own ------------------------------------------------ */

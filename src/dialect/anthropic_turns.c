@@ -24,6 +24,7 @@ typedef struct waiting_t {
 /* What building needs; `out` is the result so far. */
 typedef struct builder_t {
     llmux_turns_t *out;
+    const llmux_target_t *target;
     const llmux_claude_t *claude;
     llmux_warnings_t *w;
     apr_pool_t *p, *errors;
@@ -33,13 +34,6 @@ typedef struct builder_t {
     apr_hash_t *taken;              /* id that goes out -> int, occurrences */
     int stretch;
 } builder_t;
-
-int llmux_anthropic_signed(const llmux_block_t *b)
-{
-    return b->kind == LLMUX_BLOCK_THINK && b->token.bytes.len
-           && (b->token.maker == LLMUX_MAKER_ANTHROPIC
-               || b->token.maker == LLMUX_MAKER_ANTHROPIC_REDACTED);
-}
 
 /* ---- lists ----------------------------------------------------------- */
 
@@ -288,7 +282,7 @@ static void add_text(builder_t *b, llmux_turn_t *t, llmux_part_t *part)
 
 static void add_thinking(builder_t *b, llmux_turn_t *t, llmux_part_t *part)
 {
-    if (llmux_anthropic_signed(part->block)
+    if (llmux_token_fits(&part->block->token, LLMUX_MADE_BY_CLAUDE, b->target)
         && t->role == LLMUX_ROLE_ASSISTANT) {
         part->cache_ttl = NULL;     /* the API takes none here */
         part_link(t, part);
@@ -607,18 +601,20 @@ static void find_unsigned(llmux_turns_t *turns)
 
 const llmux_error_t *llmux_anthropic_turns(llmux_turns_t *out,
                                            const llmux_chat_t *chat,
+                                           const llmux_target_t *target,
                                            const llmux_claude_t *claude,
                                            llmux_warnings_t *w,
                                            apr_pool_t *p)
 {
-    builder_t b = { .out = out, .claude = claude, .w = w, .p = p,
-                    .errors = chat->pool };
+    builder_t b = { .out = out, .target = target, .claude = claude, .w = w,
+                    .p = p, .errors = chat->pool };
     const llmux_error_t *err;
 
     memset(out, 0, sizeof(*out));
     out->system.role = LLMUX_ROLE_SYSTEM;
     b.waiting = apr_hash_make(p);
     b.taken = apr_hash_make(p);
+    llmux_tokens_tell(chat, LLMUX_MADE_BY_CLAUDE, target, w);
     err = collect(&b, chat);
     if (err) {
         return err;

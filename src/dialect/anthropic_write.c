@@ -278,6 +278,14 @@ static void write_stops(request_t *r)
     }
 }
 
+/* Other clouds that serve these models have tiers of their own. */
+static void drop_tier(const request_t *r)
+{
+    if (!llmux_slice_is(r->chat->service_tier, "auto")) {
+        llmux_warn(r->out.w, LLMUX_WARN_DROP, "service_tier");
+    }
+}
+
 static void write_tier(request_t *r)
 {
     static const struct {
@@ -293,6 +301,10 @@ static void write_tier(request_t *r)
     apr_size_t i;
 
     if (!r->chat->service_tier.len) {
+        return;
+    }
+    if (r->target->body_version) {
+        drop_tier(r);
         return;
     }
     for (i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
@@ -351,8 +363,8 @@ static const llmux_error_t *decide(request_t *r)
     const llmux_error_t *err = refuse(r);
 
     if (!err) {
-        err = llmux_anthropic_turns(&r->turns, r->chat, r->claude, r->out.w,
-                                    r->out.p);
+        err = llmux_anthropic_turns(&r->turns, r->chat, r->target,
+                                    r->claude, r->out.w, r->out.p);
     }
     if (!err) {
         err = llmux_anthropic_max_tokens(r);
@@ -367,13 +379,26 @@ static const llmux_error_t *decide(request_t *r)
     return err;
 }
 
+static void write_model(request_t *r)
+{
+    const char *version = r->target->body_version;
+
+    if (version) {
+        llmux_jw_opt_str(&r->out.jw, "anthropic_version",
+                         llmux_slice(version));
+    }
+    else {
+        llmux_jw_opt_str(&r->out.jw, "model", r->target->model);
+    }
+}
+
 static const llmux_error_t *write_body(request_t *r)
 {
     llmux_jw_t *jw = &r->out.jw;
     const llmux_error_t *err;
 
     llmux_jw_open(jw, '{');
-    llmux_jw_opt_str(jw, "model", r->target->model);
+    write_model(r);
     llmux_jw_key(jw, "max_tokens");
     llmux_jw_int(jw, r->max_tokens);
     err = llmux_anthropic_write_tools(r);

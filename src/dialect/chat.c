@@ -198,8 +198,20 @@ const llmux_dialect_t *llmux_dialect_named(const char *name)
         &llmux_dialect_anthropic,
         &llmux_dialect_gemini,
         &llmux_dialect_responses,
+        &llmux_dialect_completions,
+        &llmux_dialect_anthropic_count,
+        &llmux_dialect_gemini_count,
+        &llmux_dialect_responses_count,
+        &llmux_dialect_embeddings,
+        &llmux_dialect_gemini_embed,
+        &llmux_dialect_gemini_batch_embed,
+        &llmux_dialect_vertex_embed,
+        &llmux_dialect_cohere_embed,
+        &llmux_dialect_ollama_embed,
+        &llmux_dialect_bedrock_embed,
         &llmux_dialect_ollama,
-        &llmux_dialect_cohere
+        &llmux_dialect_cohere,
+        &llmux_dialect_bedrock
     };
     apr_size_t i;
 

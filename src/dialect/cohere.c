@@ -61,6 +61,9 @@ llmux_error_t *llmux_cohere_error_read(apr_pool_t *p, int status,
 
 const llmux_dialect_t llmux_dialect_cohere = {
     .name = "cohere",
+    .path = "/chat",
+    .embed = &llmux_dialect_cohere_embed,
+    .single = 1,
     .write = llmux_cohere_write,
     .decoder = llmux_cohere_decoder,
     .error_read = llmux_cohere_error_read

@@ -3,6 +3,8 @@
 
 #include <apr_strings.h>
 
+#include "llmux/seal.h"
+
 #include "cohere.h"
 
 #define STOPS_MAX   5
@@ -242,6 +244,7 @@ const llmux_error_t *llmux_cohere_write(llmux_buf_t *out,
     w = llmux_writer(out, chat, target, warnings, pool);
     llmux_writer_check(&w);
     llmux_writer_leave_out(&w);
+    llmux_tokens_tell(chat, 0, target, w.warnings);
     llmux_jw_open(&w.jw, '{');
     llmux_jw_opt_str(&w.jw, "model", target->model);
     for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && !w.err; i++) {

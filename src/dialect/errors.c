@@ -125,6 +125,30 @@ llmux_error_e llmux_error_kind_of_word(llmux_slice_t s, llmux_error_e other)
     return word(s, 0, other);
 }
 
+/* What the three makers say of a token that is not theirs, is another
+ * account's, or belongs to words that were changed since. */
+static const char *const token_words[] = {
+    "invalid_encrypted_content", "Invalid `signature` in `thinking` block",
+    "Thought signature is not valid", "Invalid thought signature",
+    "Expected `thinking` or `redacted_thinking`"
+};
+
+int llmux_error_of_token(const llmux_error_t *err)
+{
+    apr_size_t i;
+
+    if (err->kind != LLMUX_ERR_INVALID) {
+        return 0;
+    }
+    for (i = 0; i < sizeof(token_words) / sizeof(token_words[0]); i++) {
+        if (strcasestr(err->message, token_words[i])
+            || (err->code && !strcmp(err->code, token_words[i]))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Servers that have no code for a prompt that is too long say it in words.
  * Lower case. */
 static const char *const too_long[] = {

@@ -3,11 +3,15 @@
 #ifndef LLMUX_GEMINI_H
 #define LLMUX_GEMINI_H
 
-#include "llmux/dialect.h"
+#include "llmux/seal.h"
 
 #include "gemini_model.h"
 
 /* ---- a client's request ------------------------------------------------ */
+
+/** Does the server fetch this by itself, and know what it is? */
+int llmux_gemini_takes_url(const llmux_media_t *media,
+                           const llmux_target_t *target);
 
 /** llmux_dialect_t.head and .edit. The path has the model and says whether to
  * stream; a `model` in the body counts where there is no path. Bytes pass but
@@ -19,7 +23,8 @@ const llmux_error_t *llmux_gemini_head(apr_pool_t *p,
                                        llmux_head_t *head);
 void llmux_gemini_edit(llmux_buf_t *out, apr_pool_t *scratch,
                        const llmux_head_t *head, llmux_slice_t body,
-                       const llmux_target_t *target);
+                       const llmux_target_t *target,
+                       llmux_warnings_t *w);
 
 /** llmux_dialect_t.read: gemini_read.h */
 const llmux_error_t *llmux_gemini_read(llmux_chat_t *chat,
@@ -36,25 +41,22 @@ void llmux_gemini_error_write(llmux_buf_t *out, const llmux_error_t *err,
 /* ---- signatures --------------------------------------------------------
  *
  * `thoughtSignature` has room for bytes as base64, and for no word on who made
- * them. So what is not Gemini's goes in an envelope that says it, itself in
- * base64: clients decode the member and encode it anew.
+ * them. So what is not Gemini's goes under a seal, all of it in base64: clients
+ * decode the member and encode it anew.
  */
 
 /* What Google accepts in place of a signature that does not exist. */
 #define LLMUX_GEMINI_NO_SIGNATURE "skip_thought_signature_validator"
 
-/** Whose is it? MAKER_NONE for what stands in place of one, and for envelopes
- * that nobody understands. The bytes are in place, or in `p`. */
-llmux_token_t llmux_gemini_token_read(apr_pool_t *p, llmux_slice_t signature);
+/** Whose is it? MAKER_NONE for what stands in place of one, too. */
+llmux_token_t llmux_gemini_token_open(llmux_chat_t *chat,
+                                      llmux_slice_t signature);
 
-/** The same as a signature: Gemini's own in place, else an envelope in `p`. */
-llmux_slice_t llmux_gemini_token_write(apr_pool_t *p, llmux_token_t token);
-
-/** Is it an envelope? */
-int llmux_gemini_token_sealed(llmux_slice_t signature);
-
-/* How every envelope begins. */
-#define LLMUX_GEMINI_ENVELOPE "Z3cxL"
+/** The token as a signature: Gemini's own as it is, another's sealed, in `p`;
+ * MAKER_NONE if it cannot be. */
+llmux_token_t llmux_gemini_token_close(apr_pool_t *p,
+                                       const llmux_encode_t *how,
+                                       const llmux_token_t *token);
 
 /* ---- writing a request ----------------------------------------------- */
 

@@ -156,10 +156,15 @@ static int count_calls(const llmux_message_t *m)
     return n;
 }
 
+static turn_t *last_turn(const talk_t *t)
+{
+    return t->turns->nelts
+        ? &APR_ARRAY_IDX(t->turns, t->turns->nelts - 1, turn_t) : NULL;
+}
+
 static turn_t *turn_of(talk_t *t, int model)
 {
-    turn_t *turn = t->turns->nelts
-        ? &APR_ARRAY_IDX(t->turns, t->turns->nelts - 1, turn_t) : NULL;
+    turn_t *turn = last_turn(t);
 
     if (!turn || turn->model != model) {
         turn = apr_array_push(t->turns);
@@ -169,6 +174,17 @@ static turn_t *turn_of(talk_t *t, int model)
         turn->first = turn->count = 0;
     }
     return turn;
+}
+
+/* A signature behind the words of an answer stands on them, also when the
+ * client keeps it as a message of its own. */
+static void keep_thoughts(talk_t *t, const llmux_message_t *m)
+{
+    turn_t *turn = last_turn(t);
+
+    if (turn && turn->model && m->role == LLMUX_ROLE_ASSISTANT) {
+        APR_ARRAY_PUSH(turn->messages, const llmux_message_t *) = m;
+    }
 }
 
 /* Calls end their turn: a turn with the results must follow, and does so
@@ -182,6 +198,7 @@ static void make_turns(talk_t *t)
     for (m = t->begin; m; m = m->next) {
         calls = count_calls(m);
         if (says_nothing(m)) {
+            keep_thoughts(t, m);
             continue;
         }
         turn = turn_of(t, m->role == LLMUX_ROLE_ASSISTANT);
@@ -259,31 +276,32 @@ static void put_call(llmux_gemini_out_t *o, const llmux_call_t *call,
 /* Which signatures of a turn stand where. The API demands one on the first
  * call of a step; one on the text is welcome. */
 typedef struct signs_t {
+    const llmux_target_t *target;
     int known;                              /* the model knows signatures */
     const llmux_block_t *call, *text;       /* that bear one */
     llmux_slice_t on_call, on_text;
 } signs_t;
 
-static llmux_slice_t own(llmux_token_t token)
+static llmux_slice_t own(llmux_token_t token, const llmux_target_t *target)
 {
     static const llmux_slice_t none = { NULL, 0 };
 
-    return token.maker == LLMUX_MAKER_GEMINI && token.bytes.len ? token.bytes
-                                                                : none;
+    return llmux_token_fits(&token, LLMUX_MADE_BY(LLMUX_MAKER_GEMINI), target)
+               ? token.bytes : none;
 }
 
 static void note_signs(signs_t *s, const llmux_block_t *b,
                        llmux_slice_t *thought)
 {
-    if (b->kind == LLMUX_BLOCK_THINK && own(b->token).data) {
-        *thought = own(b->token);
+    if (b->kind == LLMUX_BLOCK_THINK && own(b->token, s->target).data) {
+        *thought = own(b->token, s->target);
     }
     else if (b->kind == LLMUX_BLOCK_TEXT && sendable(b)) {
         s->text = b;
     }
     else if (b->kind == LLMUX_BLOCK_CALL && !s->call) {
         s->call = b;
-        s->on_call = own(b->call->token);
+        s->on_call = own(b->call->token, s->target);
         if (!s->on_call.data) {
             s->on_call = *thought;      /* a client that keeps them there */
             thought->data = NULL;
@@ -299,6 +317,7 @@ static signs_t signs_of(llmux_gemini_out_t *o, const turn_t *turn)
     int i;
 
     memset(&s, 0, sizeof(s));
+    s.target = o->target;
     if (o->model->think == LLMUX_GEMINI_FIXED
         && !(o->model->can & LLMUX_GEMINI_MUST_SIGN)) {
         return s;
@@ -325,7 +344,8 @@ static llmux_slice_t sign_of(const signs_t *signs, const llmux_block_t *b)
     if (!signs->known) {
         return none;
     }
-    return b == signs->call ? signs->on_call : own(b->call->token);
+    return b == signs->call ? signs->on_call
+                            : own(b->call->token, signs->target);
 }
 
 static void drop_name(llmux_gemini_out_t *o, const llmux_message_t *m)
@@ -337,16 +357,20 @@ static void drop_name(llmux_gemini_out_t *o, const llmux_message_t *m)
 
 /* Thoughts are not sent back. A signature says for the model what its own
  * were; without one they are lost, and so are other models' thoughts. */
-static void drop_thoughts(llmux_gemini_out_t *o, const llmux_message_t *m)
+static void drop_thoughts(llmux_gemini_out_t *o, const turn_t *turn)
 {
     const llmux_block_t *b;
-    int thought = 0;
+    int i, thought = 0;
 
-    for (b = m->blocks; b; b = b->next) {
-        if (own(b->token).data || (b->call && own(b->call->token).data)) {
-            return;
+    for (i = 0; i < turn->messages->nelts; i++) {
+        b = APR_ARRAY_IDX(turn->messages, i, const llmux_message_t *)->blocks;
+        for (; b; b = b->next) {
+            if (own(b->token, o->target).data
+                || (b->call && own(b->call->token, o->target).data)) {
+                return;
+            }
+            thought |= b->kind == LLMUX_BLOCK_THINK;
         }
-        thought |= b->kind == LLMUX_BLOCK_THINK;
     }
     if (thought) {
         llmux_warn(o->warn, LLMUX_WARN_DROP, "reasoning_content");
@@ -387,10 +411,10 @@ static const llmux_error_t *put_model_turn(llmux_gemini_out_t *o,
     const llmux_block_t *b;
     int i;
 
+    drop_thoughts(o, turn);
     for (i = 0; i < turn->messages->nelts; i++) {
         m = APR_ARRAY_IDX(turn->messages, i, const llmux_message_t *);
         drop_name(o, m);
-        drop_thoughts(o, m);
         for (b = m->blocks; b && !err; b = b->next) {
             if (sendable(b)) {
                 err = put_model_block(o, m, b, &signs);

@@ -65,7 +65,7 @@ static block_t *block_of(const encoder_t *e, int key)
 {
     block_t *b = e->open;
 
-    while (b && b->key != key) {
+    while (b && (b->key != key || b->stopped)) {
         b = b->next;
     }
     return b;
@@ -220,12 +220,8 @@ llmux_slice_t llmux_gemini_sign_take(cand_t *c)
 
 static void keep_call_sign(encoder_t *e, block_t *b, llmux_token_t token)
 {
-    apr_pool_t *scratch;
-
     if (token.maker != LLMUX_MAKER_NONE && token.bytes.len) {
-        apr_pool_create(&scratch, e->pool);
-        set(e, &b->sign, llmux_gemini_token_write(scratch, token));
-        apr_pool_destroy(scratch);
+        set(e, &b->sign, token.bytes);
     }
 }
 
@@ -274,6 +270,55 @@ static void say(encoder_t *e, const llmux_event_t *ev, block_t *b,
     }
     else {
         llmux_gemini_whole(e, ev, b, out);
+    }
+}
+
+/* The open call that began first: of this candidate, or of those that are
+ * complete. */
+static block_t *first_call(const encoder_t *e, const cand_t *c)
+{
+    block_t *b, *first = NULL;
+
+    for (b = e->open; b; b = b->next) {
+        if (b->kind == LLMUX_BLOCK_CALL && (c ? b->cand == c : b->stopped)
+            && (!first || b->key < first->key)) {
+            first = b;
+        }
+    }
+    return first;
+}
+
+static void stop(encoder_t *e, block_t *b, llmux_buf_t *out)
+{
+    llmux_event_t ev = { .kind = LLMUX_EV_BLOCK_STOP, .key = b->key };
+
+    say(e, &ev, b, out);
+    close_block(e, b);
+}
+
+/* Calls that were made together may be complete in any order. They are said
+ * in that in which they began: it is how results find their calls. */
+static void end_block(encoder_t *e, block_t *b, llmux_buf_t *out)
+{
+    const cand_t *c = b->cand;
+
+    if (b->kind != LLMUX_BLOCK_CALL) {
+        stop(e, b, out);
+        return;
+    }
+    b->stopped = 1;
+    for (b = first_call(e, c); b && b->stopped; b = first_call(e, c)) {
+        stop(e, b, out);
+    }
+}
+
+/* Nothing waits beyond the end. */
+static void end_calls(encoder_t *e, llmux_buf_t *out)
+{
+    block_t *b;
+
+    for (b = first_call(e, NULL); b; b = first_call(e, NULL)) {
+        stop(e, b, out);
     }
 }
 
@@ -331,10 +376,27 @@ static void take(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
     if (b && (ev->kind == LLMUX_EV_TEXT || ev->kind == LLMUX_EV_REFUSAL)) {
         llmux_gemini_text_add(&b->cand->text, ev->text);
     }
-    say(e, ev, b, out);
     if (b && ev->kind == LLMUX_EV_BLOCK_STOP) {
-        close_block(e, b);
+        end_block(e, b, out);
+        return;
     }
+    if (ev->kind == LLMUX_EV_END || ev->kind == LLMUX_EV_ERROR) {
+        end_calls(e, out);
+    }
+    say(e, ev, b, out);
+}
+
+/* What is another maker's goes under a seal before anybody sees it. */
+static void take_token(encoder_t *e, const llmux_event_t *ev,
+                       llmux_buf_t *out)
+{
+    llmux_event_t closed = *ev;
+    apr_pool_t *scratch;
+
+    apr_pool_create(&scratch, e->pool);
+    closed.token = llmux_gemini_token_close(scratch, &e->how, &ev->token);
+    take(e, &closed, out);
+    apr_pool_destroy(scratch);
 }
 
 static void event(llmux_encoder_t *base, const llmux_event_t *ev,
@@ -350,7 +412,10 @@ static void event(llmux_encoder_t *base, const llmux_event_t *ev,
     if (!e->tail.data && ev->kind != LLMUX_EV_PING) {
         set_tail(e, ev->kind == LLMUX_EV_START ? ev : &nothing);
     }
-    if (ev->kind != LLMUX_EV_START) {
+    if (ev->kind == LLMUX_EV_TOKEN) {
+        take_token(e, ev, out);
+    }
+    else if (ev->kind != LLMUX_EV_START) {
         take(e, ev, out);
     }
 }

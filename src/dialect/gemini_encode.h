@@ -34,6 +34,7 @@ typedef struct llmux_gemini_block_t {
     int shown;              /* ... and they were shown */
     llmux_buf_t *id, *name, *args, *sign;   /* of a call */
     int overflow;           /* its arguments were too long */
+    int stopped;            /* a call: complete, but one before it is not */
     llmux_gemini_piece_t *piece;            /* whole */
 } llmux_gemini_block_t;
 

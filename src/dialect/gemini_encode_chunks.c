@@ -298,21 +298,13 @@ static void say_token(encoder_t *e, const block_t *b, llmux_token_t token,
                       llmux_buf_t *out)
 {
     llmux_gemini_sign_e where = llmux_gemini_sign_of(e, b, token);
-    apr_pool_t *scratch;
-    llmux_slice_t sign;
 
-    if (where == LLMUX_GEMINI_SIGN_NOT) {
-        return;
-    }
-    apr_pool_create(&scratch, e->pool);
-    sign = llmux_gemini_token_write(scratch, token);
     if (where == LLMUX_GEMINI_SIGN_THOUGHT) {
-        say_thought_sign(e, b->cand, sign, out);
+        say_thought_sign(e, b->cand, token.bytes, out);
     }
-    else {
-        await_part(e, b, sign, out);
+    else if (where == LLMUX_GEMINI_SIGN_NEXT) {
+        await_part(e, b, token.bytes, out);
     }
-    apr_pool_destroy(scratch);
 }
 
 /* ---- the end --------------------------------------------------------- */

@@ -124,24 +124,16 @@ static void keep_waiting(encoder_t *e, cand_t *c)
 static void keep_token(encoder_t *e, block_t *b, llmux_token_t token)
 {
     llmux_gemini_sign_e where = llmux_gemini_sign_of(e, b, token);
-    llmux_slice_t sign;
-    apr_pool_t *scratch;
 
-    if (where == LLMUX_GEMINI_SIGN_NOT) {
-        return;
-    }
-    apr_pool_create(&scratch, e->pool);
-    sign = llmux_gemini_token_write(scratch, token);
     if (where == LLMUX_GEMINI_SIGN_NEXT) {
         if (b->cand->sign_key != b->key) {
             keep_waiting(e, b->cand);
         }
-        llmux_gemini_sign_wait(e, b->cand, b->key, sign);
+        llmux_gemini_sign_wait(e, b->cand, b->key, token.bytes);
     }
-    else if (b->piece) {
-        sign_piece(e, b->piece, sign);
+    else if (where == LLMUX_GEMINI_SIGN_THOUGHT && b->piece) {
+        sign_piece(e, b->piece, token.bytes);
     }
-    apr_pool_destroy(scratch);
 }
 
 /* ---- the document ---------------------------------------------------- */

@@ -6,12 +6,15 @@
 
 #include "gemini.h"
 
-#define FILES_API "https://generativelanguage.googleapis.com/v1beta/"
+/* Files that clients gave to the Gemini API. Vertex AI cannot see them. */
+#define FILES_HOST "https://generativelanguage.googleapis.com/"
+
+#define FILES_API FILES_HOST "v1beta/"
 
 /* What the API fetches by itself, whatever the model. */
 static const char *const known_places[] = {
     "gs://",
-    "https://generativelanguage.googleapis.com/",
+    FILES_HOST,
     "https://www.youtube.com/",
     "https://youtube.com/",
     "https://m.youtube.com/",
@@ -64,7 +67,7 @@ static int known_place(llmux_slice_t url)
 static int is_youtube(llmux_slice_t url)
 {
     return known_place(url) && !llmux_slice_starts(url, "gs://")
-           && !llmux_slice_starts(url, "https://generativelanguage.");
+           && !llmux_slice_starts(url, FILES_HOST);
 }
 
 /* The media type by the name's ending, before any query. */
@@ -230,13 +233,35 @@ static const llmux_error_t *put_file(llmux_gemini_out_t *o,
     return NULL;
 }
 
+/* Vertex AI fetches for all its models. */
+static int fetches(const llmux_target_t *target,
+                   const llmux_gemini_model_t *model, llmux_slice_t url)
+{
+    if (target->vertex && llmux_slice_starts(url, FILES_HOST)) {
+        return 0;
+    }
+    return known_place(url)
+           || (llmux_slice_starts(url, "https://")
+               && (target->vertex
+                   || (model->can & LLMUX_GEMINI_CAN_URL)
+                   || (target->can & LLMUX_CAN_MEDIA_URL)));
+}
+
+/* One whose type nothing tells is better fetched than refused. */
+int llmux_gemini_takes_url(const llmux_media_t *media,
+                           const llmux_target_t *target)
+{
+    static const llmux_slice_t none = { NULL, 0 };
+
+    return fetches(target, llmux_gemini_model(target->model), media->url)
+        && type_of(media, none, media->url).data;
+}
+
 static const llmux_error_t *put_url(llmux_gemini_out_t *o,
                                     const llmux_media_t *m,
                                     const char *param)
 {
     llmux_data_url_t inside;
-    int fetches = (o->model->can & LLMUX_GEMINI_CAN_URL)
-                  || (o->target->can & LLMUX_CAN_MEDIA_URL);
 
     if (llmux_data_url(o->scratch, m->url, &inside)) {
         llmux_media_t copy = *m;
@@ -244,8 +269,7 @@ static const llmux_error_t *put_url(llmux_gemini_out_t *o,
         copy.type = inside.type;
         return put_inline(o, &copy, inside.base64, param);
     }
-    if (known_place(m->url)
-        || (fetches && llmux_slice_starts(m->url, "https://"))) {
+    if (fetches(o->target, o->model, m->url)) {
         return put_file(o, m, m->url, param);
     }
     return llmux_error(o->chat->pool, LLMUX_ERR_UNSUPPORTED, param,
@@ -259,12 +283,12 @@ static const llmux_error_t *put_file_id(llmux_gemini_out_t *o,
                                         const llmux_media_t *m,
                                         const char *param)
 {
-    if (llmux_slice_starts(m->file_id, "files/")) {
+    if (llmux_slice_starts(m->file_id, "files/") && !o->target->vertex) {
         return put_file(o, m, llmux_slice(apr_pstrcat(o->scratch, FILES_API,
                             llmux_slice_str(o->scratch, m->file_id), NULL)),
                         param);
     }
-    if (known_place(m->file_id)) {
+    if (known_place(m->file_id) && fetches(o->target, o->model, m->file_id)) {
         return put_file(o, m, m->file_id, param);
     }
     return llmux_error(o->chat->pool, LLMUX_ERR_UNSUPPORTED, param,

@@ -73,8 +73,8 @@ void llmux_gemini_read_part(in_t *in, const llmux_at_t *at,
     find_kind(in, at, part);
     part->thought =
         llmux_json_bool(part->got[LLMUX_GEMINI_PART_THOUGHT].v) == LLMUX_YES;
-    part->token = llmux_gemini_token_read(
-        in->r.pool,
+    part->token = llmux_gemini_token_open(
+        in->r.chat,
         llmux_gemini_text(in, &part->got[LLMUX_GEMINI_PART_SIGNATURE]));
 }
 

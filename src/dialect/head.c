@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include "head.h"
@@ -264,10 +265,12 @@ llmux_slice_t llmux_head_merge(apr_pool_t *p, const llmux_head_t *head,
 
 /* ---- edits ------------------------------------------------------------ */
 
-void llmux_edits_init(llmux_edits_t *e, apr_pool_t *scratch)
+void llmux_edits_init(llmux_edits_t *e, apr_pool_t *scratch,
+                      llmux_warnings_t *w)
 {
     e->list = apr_array_make(scratch, 4, sizeof(llmux_edit_t));
     e->ngone = 0;
+    e->warnings = w;
 }
 
 void llmux_edit_at(llmux_edits_t *e, const char *at, apr_size_t len,
@@ -311,11 +314,94 @@ void llmux_edit_replace(llmux_edits_t *e, const llmux_json_t *v,
     llmux_edit_at(e, v->at, v->len, text);
 }
 
+void llmux_edit_walk(llmux_edits_t *e, llmux_edit_walk_t *walk,
+                     const llmux_json_t *name, const llmux_json_t *value,
+                     const llmux_json_t *next, int goes)
+{
+    const char *from = walk->stays ? end_of(walk->before) : name->at;
+    const char *to = walk->stays || !next ? end_of(value) : next->at;
+
+    if (goes) {
+        llmux_edit_at(e, from, (apr_size_t)(to - from), "");
+    }
+    walk->stays |= !goes;
+    walk->before = value;
+}
+
+static const char *quoted(apr_pool_t *p, llmux_slice_t text)
+{
+    llmux_buf_t *b = llmux_buf_create(p, LLMUX_JSON_TEXT_MAX);
+    llmux_jw_t w = llmux_jw(b);
+
+    llmux_jw_str(&w, text);
+    return llmux_slice_str(p, llmux_buf_slice(b));
+}
+
+int llmux_edit_token(llmux_edits_t *e, apr_pool_t *scratch,
+                     const llmux_head_t *head, const llmux_json_t *value,
+                     unsigned int makers, const llmux_target_t *target)
+{
+    llmux_slice_t text = llmux_json_str(scratch, value);
+    llmux_token_t token;
+
+    if (!llmux_sealed(text)) {
+        return 1;
+    }
+    token = llmux_unseal(scratch, head->sealer, head->tenant, text);
+    if (!llmux_token_fits(&token, makers, target)) {
+        llmux_warn(e->warnings, LLMUX_WARN_DROP, "reasoning_content");
+        return 0;
+    }
+    llmux_edit_replace(e, value, quoted(scratch, token.bytes));
+    return 1;
+}
+
 void llmux_edit_drop(llmux_edits_t *e, const char *name)
 {
     if (e->ngone < LLMUX_EDITS_GONE) {
         e->gone[e->ngone++] = name;
     }
+}
+
+/* By its bytes: what lies too deep is not counted. */
+static int is_empty(llmux_slice_t list)
+{
+    apr_size_t i;
+
+    for (i = 1; i + 1 < list.len && apr_isspace(list.data[i]); i++) {
+    }
+    return i + 1 >= list.len;
+}
+
+static int asks_nothing(const llmux_json_t *v)
+{
+    switch (llmux_json_kind(v)) {
+    case LLMUX_JSON_NONE:
+    case LLMUX_JSON_NULL:
+        return 1;
+    case LLMUX_JSON_BOOL:
+        return llmux_json_bool(v) == LLMUX_NO;
+    case LLMUX_JSON_ARRAY:
+    case LLMUX_JSON_OBJECT:
+        return is_empty(llmux_json_raw(v));
+    default:
+        return 0;
+    }
+}
+
+void llmux_edit_tell(llmux_edits_t *e, const llmux_json_t *value,
+                     const char *name)
+{
+    if (!asks_nothing(value)) {
+        llmux_warn(e->warnings, LLMUX_WARN_DROP, name);
+    }
+}
+
+void llmux_edit_lose(llmux_edits_t *e, const llmux_json_t *root,
+                     const char *name)
+{
+    llmux_edit_tell(e, llmux_json_get_any(root, name), name);
+    llmux_edit_drop(e, name);
 }
 
 static int is_gone(const llmux_edits_t *e, const llmux_json_t *m)
@@ -330,25 +416,15 @@ static int is_gone(const llmux_edits_t *e, const llmux_json_t *m)
     return 0;
 }
 
-/* Each goes with the comma before it or, as long as nothing stays before it,
- * the one behind it. */
 static void take_out(llmux_edits_t *e, const llmux_json_t *body)
 {
-    const llmux_json_t *m, *next, *before = NULL;
-    const char *from, *to;
-    int stays = 0;
+    llmux_edit_walk_t walk = { NULL, 0 };
+    const llmux_json_t *m, *next;
 
     for (m = e->ngone ? llmux_json_first(body) : NULL; m; m = next) {
         next = llmux_json_next_member(body, m);
-        if (is_gone(e, m)) {
-            from = stays ? end_of(before) : m->at;
-            to = stays || !next ? end_of(llmux_json_value(m)) : next->at;
-            llmux_edit_at(e, from, (apr_size_t)(to - from), "");
-        }
-        else {
-            stays = 1;
-        }
-        before = llmux_json_value(m);
+        llmux_edit_walk(e, &walk, m, llmux_json_value(m), next,
+                        is_gone(e, m));
     }
 }
 

@@ -6,6 +6,9 @@
 
 const llmux_dialect_t llmux_dialect_ollama = {
     .name = "ollama",
+    .path = "/chat",
+    .embed = &llmux_dialect_ollama_embed,
+    .single = 1,
     .frame = LLMUX_FRAME_LINES,
     .write = llmux_ollama_write,
     .decoder = llmux_ollama_decoder,

@@ -4,11 +4,13 @@
  * The files: openai_read.c (top-level members), openai_messages.c (the list
  * of messages), openai_parts.c (what they consist of), openai_write.c,
  * openai_write_messages.c and openai_write_parts.c (the way back),
- * openai_edit.c (bytes that pass).
+ * openai_edit.c and openai_edit_tokens.c (bytes that pass).
  */
 
 #ifndef LLMUX_DIALECT_OPENAI_H
 #define LLMUX_DIALECT_OPENAI_H
+
+#include "llmux/seal.h"
 
 #include "reader.h"
 
@@ -33,7 +35,16 @@ const llmux_error_t *llmux_openai_head(apr_pool_t *p,
                                        llmux_head_t *head);
 void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
                        const llmux_head_t *head, llmux_slice_t body,
-                       const llmux_target_t *target);
+                       const llmux_target_t *target,
+                       llmux_warnings_t *w);
+
+struct llmux_edits_t;
+
+/** ... and in openai_edit_tokens.c: tokens that we sealed go to the server
+ * that made them as he spelled them, and to nobody else. */
+void llmux_openai_edit_tokens(struct llmux_edits_t *edits,
+                              apr_pool_t *scratch, const llmux_head_t *head,
+                              const llmux_target_t *target);
 
 /* ---- reading --------------------------------------------------------- */
 
@@ -44,6 +55,9 @@ typedef enum {
     LLMUX_OPENAI_OF_ASSISTANT = 1 << 2,
     LLMUX_OPENAI_OF_TOOL      = 1 << 3
 } llmux_openai_of_e;
+
+/** Is this a member of a chat's request? */
+int llmux_openai_knows(const llmux_json_t *name);
 
 /** All of `messages`. */
 void llmux_openai_read_messages(llmux_reader_t *r, const llmux_at_t *at,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <apr_strings.h>
+
 #include "head.h"
 #include "openai.h"
 
@@ -88,9 +90,31 @@ static void ask_usage(llmux_edits_t *edits, const llmux_json_t *body)
     }
 }
 
-static void edit_stream(llmux_edits_t *edits, const llmux_head_t *head, unsigned int can)
+/* Usage is told to the client all the same; other wishes are lost. */
+static void tell_options(llmux_edits_t *edits, apr_pool_t *scratch,
+                         const llmux_json_t *options)
+{
+    const llmux_json_t *m;
+
+    if (llmux_json_kind(options) != LLMUX_JSON_OBJECT) {
+        return;
+    }
+    for (m = llmux_json_first(options); m;
+         m = llmux_json_next_member(options, m)) {
+        if (!llmux_json_is(m, "include_usage")) {
+            llmux_edit_tell(edits, llmux_json_value(m),
+                            apr_pstrcat(scratch, "stream_options.",
+                                        llmux_json_cstr(scratch, m), NULL));
+        }
+    }
+}
+
+static void edit_stream(llmux_edits_t *edits, apr_pool_t *scratch,
+                        const llmux_head_t *head, unsigned int can)
 {
     if (!(can & LLMUX_CAN_STREAM_USAGE)) {
+        tell_options(edits, scratch,
+                     llmux_json_get(head->root, "stream_options"));
         llmux_edit_drop(edits, "stream_options");
     }
     else if (head->stream == LLMUX_YES && !head->include_usage) {
@@ -168,16 +192,17 @@ static void edit_roles(llmux_edits_t *edits, apr_pool_t *scratch,
 
 void llmux_openai_edit(llmux_buf_t *out, apr_pool_t *scratch,
                        const llmux_head_t *head, llmux_slice_t body,
-                       const llmux_target_t *target)
+                       const llmux_target_t *target, llmux_warnings_t *w)
 {
     llmux_edits_t edits;
 
-    llmux_edits_init(&edits, scratch);
+    llmux_edits_init(&edits, scratch, w);
     llmux_edit_model(&edits, head->root);
-    edit_stream(&edits, head, target->can);
+    edit_stream(&edits, scratch, head, target->can);
     edit_limit(&edits, head->root, target);
     if (!(target->can & LLMUX_CAN_DEVELOPER)) {
         edit_roles(&edits, scratch, head->root);
     }
+    llmux_openai_edit_tokens(&edits, scratch, head, target);
     llmux_edits_apply(&edits, out, head->root, body, target->model);
 }

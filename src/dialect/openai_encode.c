@@ -169,6 +169,29 @@ void llmux_openai_say(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
     }
 }
 
+static void pass(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
+{
+    if (!llmux_openai_custom(e, ev, out)) {
+        llmux_openai_say(e, ev, out);
+    }
+}
+
+/* The API has tokens of its own for nobody: all of them go under a seal, and
+ * one that cannot is as if it had not been. */
+static void pass_token(encoder_t *e, const llmux_event_t *ev,
+                       llmux_buf_t *out)
+{
+    llmux_event_t closed = *ev;
+    apr_pool_t *scratch;
+
+    apr_pool_create(&scratch, e->pool);
+    closed.token = llmux_token_close(scratch, &e->how, &ev->token, 0);
+    if (closed.token.maker != LLMUX_MAKER_NONE) {
+        pass(e, &closed, out);
+    }
+    apr_pool_destroy(scratch);
+}
+
 static void event(llmux_encoder_t *base, const llmux_event_t *ev,
                   llmux_buf_t *out)
 {
@@ -188,8 +211,11 @@ static void event(llmux_encoder_t *base, const llmux_event_t *ev,
     if (ev->kind == LLMUX_EV_USAGE) {
         llmux_usage_merge(&e->usage, ev->usage);
     }
-    else if (!llmux_openai_custom(e, ev, out)) {
-        llmux_openai_say(e, ev, out);
+    else if (ev->kind == LLMUX_EV_TOKEN) {
+        pass_token(e, ev, out);
+    }
+    else {
+        pass(e, ev, out);
     }
 }
 

@@ -10,6 +10,8 @@
 #ifndef LLMUX_OPENAI_ENCODE_H
 #define LLMUX_OPENAI_ENCODE_H
 
+#include "llmux/seal.h"
+
 #include "openai_answer.h"
 
 /* ---- state ----------------------------------------------------------- */

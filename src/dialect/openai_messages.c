@@ -164,24 +164,20 @@ static llmux_maker_e maker_of(llmux_slice_t format)
     return LLMUX_MAKER_NONE;
 }
 
-/* A token of an unknown maker can go back to nobody; its text still may. */
+/* A token of an unknown maker can go back to nobody; its text still may. Ours
+ * are sealed; one that is not is another server's, whose word counts. */
 static void add_think(llmux_reader_t *r, llmux_message_t *m,
                       llmux_slice_t text, llmux_maker_e maker,
-                      llmux_slice_t token)
+                      llmux_slice_t sealed)
 {
+    llmux_token_t token = llmux_token_open(r->chat, sealed, maker);
     llmux_block_t *b;
 
-    if (maker == LLMUX_MAKER_NONE || !token.len) {
-        maker = LLMUX_MAKER_NONE;
-        token = llmux_slice(NULL);
+    if (text.len || token.bytes.len) {
+        b = llmux_message_block(r->chat, m, LLMUX_BLOCK_THINK);
+        b->text = text;
+        b->token = token;
     }
-    if (!text.len && !token.len) {
-        return;
-    }
-    b = llmux_message_block(r->chat, m, LLMUX_BLOCK_THINK);
-    b->text = text;
-    b->token.maker = maker;
-    b->token.bytes = token;
 }
 
 typedef void (*detail_fn)(llmux_reader_t *r, const llmux_at_t *at,
@@ -354,13 +350,11 @@ static void read_call_token(llmux_reader_t *r, const llmux_json_t *v,
 {
     const llmux_json_t *google =
         llmux_json_get(llmux_json_get(v, "extra_content"), "google");
-    llmux_slice_t token = llmux_json_str(
-        r->pool, llmux_json_get(google, "thought_signature"));
 
-    if (token.len) {
-        call->token.maker = LLMUX_MAKER_GEMINI;
-        call->token.bytes = token;
-    }
+    call->token = llmux_token_open(
+        r->chat, llmux_json_str(r->pool, llmux_json_get(google,
+                                                        "thought_signature")),
+        LLMUX_MAKER_GEMINI);
 }
 
 static void read_call(llmux_reader_t *r, const llmux_at_t *at,

@@ -681,6 +681,11 @@ static int field_of(const llmux_json_t *name)
     return -1;
 }
 
+int llmux_openai_knows(const llmux_json_t *name)
+{
+    return field_of(name) >= 0;
+}
+
 /* A name is ours; an object by that name is OpenRouter's way to choose. */
 static int is_ours(int i, const llmux_json_t *v)
 {

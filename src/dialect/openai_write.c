@@ -426,6 +426,8 @@ const llmux_error_t *llmux_openai_write(llmux_buf_t *out,
     apr_size_t i;
 
     apr_pool_create(&o.pool, scratch);
+    llmux_tokens_tell(chat, llmux_openai_can(&o, LLMUX_CAN_REASONING)
+                                ? LLMUX_MADE_BY_ANY : 0, target, warnings);
     llmux_jw_open(&o.jw, '{');
     for (i = 0; i < sizeof(steps) / sizeof(*steps) && !o.err; i++) {
         steps[i](&o);

@@ -415,7 +415,8 @@ static void write_custom_call(llmux_openai_out_t *o, const llmux_call_t *call)
 
 static void write_call_token(llmux_openai_out_t *o, const llmux_call_t *call)
 {
-    if (call->token.maker != LLMUX_MAKER_GEMINI
+    if (!llmux_token_fits(&call->token, LLMUX_MADE_BY(LLMUX_MAKER_GEMINI),
+                          o->target)
         || !llmux_openai_can(o, LLMUX_CAN_REASONING)) {
         return;
     }
@@ -472,11 +473,19 @@ static const struct { const char *format, *token; } makers[] = {
     [LLMUX_MAKER_OPENAI] = { "openai-responses-v1", "signature" }
 };
 
+/* The maker of a thought's token, if it goes to this server; NONE if not. */
+static llmux_maker_e maker_of(const llmux_openai_out_t *o,
+                              const llmux_block_t *b)
+{
+    return llmux_token_fits(&b->token, LLMUX_MADE_BY_ANY, o->target)
+               ? b->token.maker : LLMUX_MAKER_NONE;
+}
+
 /* OpenRouter's shape, which our own answers have too. */
 static void write_detail(llmux_openai_out_t *o, const llmux_block_t *b,
                          int index)
 {
-    llmux_maker_e maker = b->token.maker;
+    llmux_maker_e maker = maker_of(o, b);
     int sealed = maker == LLMUX_MAKER_ANTHROPIC_REDACTED
         || (!b->text.len && maker != LLMUX_MAKER_ANTHROPIC);
 
@@ -507,7 +516,9 @@ static void write_details(llmux_openai_out_t *o, const llmux_message_t *m)
     llmux_jw_key(&o->jw, "reasoning_details");
     llmux_jw_open(&o->jw, '[');
     for (; b; b = of_kinds(b->next, kinds)) {
-        write_detail(o, b, i++);
+        if (b->text.len || maker_of(o, b) != LLMUX_MAKER_NONE) {
+            write_detail(o, b, i++);
+        }
     }
     llmux_jw_close(&o->jw, ']');
 }
@@ -543,7 +554,7 @@ static void write_thoughts(llmux_openai_out_t *o, const llmux_message_t *m)
         return;
     }
     write_joined(o, "reasoning_content", m, LLMUX_BLOCK_THINK);
-    while (b && b->token.maker == LLMUX_MAKER_NONE) {
+    while (b && maker_of(o, b) == LLMUX_MAKER_NONE) {
         b = of_kinds(b->next, kinds);
     }
     if (b) {

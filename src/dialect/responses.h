@@ -10,7 +10,7 @@
 #ifndef LLMUX_DIALECT_RESPONSES_H
 #define LLMUX_DIALECT_RESPONSES_H
 
-#include "llmux/dialect.h"
+#include "llmux/seal.h"
 
 /* ---- what both doors agree on ----------------------------------------- */
 
@@ -33,21 +33,8 @@
 llmux_slice_t llmux_responses_said(const llmux_chat_t *chat,
                                    const char *name);
 
-/* Tokens that others made stand in `encrypted_content`, too, with their maker
- * in front; OpenAI's own stand there as they are (and begin with "gAAAA"). */
-#define LLMUX_RESPONSES_FOREIGN "gw1."
-
-/** The value of encrypted_content.
- * @param call_id of the call that a Gemini token belongs to; absent for a
- *        thought's */
-void llmux_responses_token_write(llmux_jw_t *w, llmux_token_t token,
-                                 llmux_slice_t call_id);
-
-/** The way back: slices point into `text`; maker NONE for what no maker can
- * take back.
- * @param call_id set to the call's, absent for a thought's */
-llmux_token_t llmux_responses_token_read(llmux_slice_t text,
-                                         llmux_slice_t *call_id);
+/* Tokens that others made stand in `encrypted_content`, too, sealed; OpenAI's
+ * own stand there as they are (and begin with "gAAAA"). */
 
 /* ---- the front door --------------------------------------------------- */
 
@@ -65,7 +52,8 @@ const llmux_error_t *llmux_responses_head(apr_pool_t *p,
                                           llmux_head_t *head);
 void llmux_responses_edit(llmux_buf_t *out, apr_pool_t *scratch,
                           const llmux_head_t *head, llmux_slice_t body,
-                          const llmux_target_t *target);
+                          const llmux_target_t *target,
+                          llmux_warnings_t *w);
 
 llmux_encoder_t *llmux_responses_encoder(apr_pool_t *p,
                                          const llmux_encode_t *how);

@@ -1,8 +1,6 @@
 /* responses_edit.c - the same dialect on both sides: the client's bytes pass,
  * but for the spans that must change. */
 
-#include <string.h>
-
 #include "head.h"
 #include "responses_read.h"
 
@@ -68,66 +66,48 @@ const llmux_error_t *llmux_responses_head(apr_pool_t *p,
 
 /* ---- edit ------------------------------------------------------------ */
 
-static int is_foreign(llmux_json_parser_t *parser, apr_pool_t *scratch,
-                      const llmux_json_t *item)
-{
-    const llmux_json_t *v =
-        llmux_json_parse_again(parser, llmux_json_raw(item), 1, NULL);
-    llmux_slice_t call_id, sealed = llmux_json_str(
-        scratch, llmux_json_get(v, "encrypted_content"));
-
-    return llmux_json_is(llmux_json_get(v, "type"), "reasoning")
-           && sealed.data
-           && llmux_responses_token_read(sealed, &call_id).maker
-                  != LLMUX_MAKER_OPENAI;
-}
-
-/* Each goes with the comma before it or, as long as nothing stays before it,
- * the one behind it. */
-static void drop_foreign(llmux_edits_t *edits, apr_pool_t *scratch,
-                         const llmux_json_t *input)
+/* Reasoning under a seal that OpenAI did not make goes, with its item. */
+static void edit_items(llmux_edits_t *edits, apr_pool_t *scratch,
+                       const llmux_head_t *head, const llmux_json_t *input,
+                       const llmux_target_t *target)
 {
     llmux_json_parser_t *parser = llmux_json_parser_create(scratch);
-    const llmux_json_t *v, *next, *before = NULL;
-    const char *from, *to;
-    int stays = 0;
+    llmux_edit_walk_t walk = { NULL, 0 };
+    const llmux_json_t *v, *next, *item, *sealed;
+    int goes;
 
     for (v = llmux_json_first(input); v; v = next) {
         next = llmux_json_next(input, v);
-        if (is_foreign(parser, scratch, v)) {
-            from = stays ? before->at + before->len : v->at;
-            to = stays || !next ? v->at + v->len : next->at;
-            llmux_edit_at(edits, from, (apr_size_t)(to - from), "");
-        }
-        else {
-            stays = 1;
-        }
-        before = v;
+        item = llmux_json_parse_again(parser, llmux_json_raw(v), 1, NULL);
+        sealed = llmux_json_get(item, "encrypted_content");
+        goes = llmux_json_is(llmux_json_get(item, "type"), "reasoning")
+            && !llmux_edit_token(edits, scratch, head, sealed,
+                                 LLMUX_MADE_BY(LLMUX_MAKER_OPENAI), target);
+        llmux_edit_walk(edits, &walk, v, v, next, goes);
     }
 }
 
 /* Most bodies have none: one look at the bytes tells. */
 static void edit_reasoning(llmux_edits_t *edits, apr_pool_t *scratch,
-                           const llmux_json_t *root)
+                           const llmux_head_t *head,
+                           const llmux_target_t *target)
 {
-    static const char mark[] = LLMUX_RESPONSES_FOREIGN;
-    const llmux_json_t *input = llmux_json_get(root, "input");
-    llmux_slice_t text = llmux_json_raw(input);
+    const llmux_json_t *input = llmux_json_get(head->root, "input");
 
     if (llmux_json_kind(input) == LLMUX_JSON_ARRAY
-        && memmem(text.data, text.len, mark, sizeof(mark) - 1)) {
-        drop_foreign(edits, scratch, input);
+        && llmux_seal_mentioned(llmux_json_raw(input))) {
+        edit_items(edits, scratch, head, input, target);
     }
 }
 
 void llmux_responses_edit(llmux_buf_t *out, apr_pool_t *scratch,
                           const llmux_head_t *head, llmux_slice_t body,
-                          const llmux_target_t *target)
+                          const llmux_target_t *target, llmux_warnings_t *w)
 {
     llmux_edits_t edits;
 
-    llmux_edits_init(&edits, scratch);
+    llmux_edits_init(&edits, scratch, w);
     llmux_edit_model(&edits, head->root);
-    edit_reasoning(&edits, scratch, head->root);
+    edit_reasoning(&edits, scratch, head, target);
     llmux_edits_apply(&edits, out, head->root, body, target->model);
 }

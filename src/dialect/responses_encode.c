@@ -376,7 +376,6 @@ static void keep_token(encoder_t *e, item_t *item, llmux_token_t token)
         e->kept -= item->token->len;
         llmux_buf_reset(item->token);
     }
-    item->maker = token.maker;
     keep(e, &item->token, token.bytes);
 }
 
@@ -389,7 +388,6 @@ static void say_call_token(encoder_t *e, const item_t *call,
     if (token.maker == LLMUX_MAKER_GEMINI && token.bytes.len
         && call->call_id.data) {
         item = make_item(e, LLMUX_OUTPUT_REASONING);
-        item->call_id = call->call_id;
         item->stopped = 1;
         keep_token(e, item, token);
         link_item(e, item, out);
@@ -699,6 +697,9 @@ static void on_end(encoder_t *e, llmux_buf_t *out)
 
 static void dispatch(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
 {
+    if (e->pending && flush_call(e, ev, out)) {
+        return;
+    }
     switch (ev->kind) {
     case LLMUX_EV_BLOCK_START:
         on_open(e, ev);
@@ -726,6 +727,24 @@ static void dispatch(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
     }
 }
 
+/* What is another maker's goes under a seal, together with the call that it
+ * belongs to: calls have no place for it. */
+static void on_closed(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
+{
+    const block_t *b = find_block(e, ev->key);
+    llmux_event_t closed = *ev;
+    apr_pool_t *scratch;
+
+    if (b && b->kind == LLMUX_BLOCK_CALL) {
+        closed.token.call_id = b->item->call_id;
+    }
+    apr_pool_create(&scratch, e->pool);
+    closed.token = llmux_token_close(scratch, &e->how, &closed.token,
+                                     LLMUX_MADE_BY(LLMUX_MAKER_OPENAI));
+    dispatch(e, &closed, out);
+    apr_pool_destroy(scratch);
+}
+
 /* An error before all else may come behind what another encoder said: it
  * brings no beginning along. */
 static void event(llmux_encoder_t *base, const llmux_event_t *ev,
@@ -748,8 +767,10 @@ static void event(llmux_encoder_t *base, const llmux_event_t *ev,
             llmux_responses_say_begin(e, out);
         }
     }
-    if (ev->kind != LLMUX_EV_START
-        && !(e->pending && flush_call(e, ev, out))) {
+    if (ev->kind == LLMUX_EV_TOKEN) {
+        on_closed(e, ev, out);
+    }
+    else if (ev->kind != LLMUX_EV_START) {
         dispatch(e, ev, out);
     }
     if (e->overflow) {

@@ -39,15 +39,12 @@ typedef struct llmux_responses_output_t {
     const char *id;
     llmux_slice_t phase;        /* messages */
     llmux_responses_said_t *parts, *last;
-    llmux_slice_t call_id, name, space;     /* calls; call_id also of
-                                             * reasoning that holds a call's
-                                             * token */
+    llmux_slice_t call_id, name, space;     /* calls */
     int wrapped;                /* a custom tool's call that came as that of
                                  * a function with one member, `input` */
     llmux_buf_t *text;          /* arguments, summary, or base64 */
     llmux_slice_t format;       /* pictures: "png" */
-    llmux_buf_t *token;         /* reasoning */
-    llmux_maker_e maker;
+    llmux_buf_t *token;         /* reasoning: as the client has it */
 } llmux_responses_output_t;
 
 /* An open block of the answer; used again when it is over. */

@@ -147,18 +147,14 @@ static void put_summary(llmux_jw_t *w, llmux_slice_t text)
 
 static void put_reasoning(llmux_jw_t *w, const item_t *item)
 {
-    llmux_token_t token = { .maker = item->maker,
-                            .bytes = kept(item->token) };
-
     llmux_jw_key(w, "summary");
     llmux_jw_open(w, '[');
     if (item->text) {
         put_summary(w, kept(item->text));
     }
     llmux_jw_close(w, ']');
-    if (token.bytes.len) {
-        llmux_jw_key(w, "encrypted_content");
-        llmux_responses_token_write(w, token, item->call_id);
+    if (item->token && item->token->len) {
+        llmux_jw_opt_str(w, "encrypted_content", kept(item->token));
     }
 }
 

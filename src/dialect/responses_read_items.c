@@ -254,15 +254,16 @@ static void read_reasoning(history_t *h, const llmux_at_t *at,
                            const llmux_json_t *v)
 {
     llmux_slice_t sealed =
-        llmux_reader_str(h->r, at, v, "encrypted_content"), call_id;
-    llmux_token_t token = llmux_responses_token_read(sealed, &call_id);
+        llmux_reader_str(h->r, at, v, "encrypted_content");
+    llmux_token_t token = llmux_token_open(h->r->chat, sealed,
+                                           LLMUX_MAKER_OPENAI);
     llmux_slice_t text = joined(h, at, v, "summary");
 
     if (!text.len) {
         text = joined(h, at, v, "content");
     }
-    if (call_id.data) {
-        keep_call_token(h, call_id, token);
+    if (token.call_id.data) {
+        keep_call_token(h, token.call_id, token);
     }
     else {
         add_think(h, text, token);
@@ -301,7 +302,8 @@ static void refuse_reference(history_t *h, const llmux_at_t *at,
                              const llmux_json_t *v)
 {
     llmux_responses_refuse(h->r, at, "An item_reference names an item that "
-                           "is not kept here. Send the item itself.");
+                           "is not kept here. Send the item itself: SDKs do "
+                           "so when 'store' is false.");
 }
 
 /* ---- the list -------------------------------------------------------- */

@@ -74,6 +74,8 @@ static void leave_out(out_t *o)
     const llmux_extra_t *lost;
     apr_size_t i;
 
+    llmux_tokens_tell(o->w.chat, LLMUX_MADE_BY(LLMUX_MAKER_OPENAI),
+                      o->w.target, o->w.warnings);
     for (i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) {
         const llmux_slice_t *value
             = (const void *)((const char *)o->w.chat + left_out[i].at);

@@ -454,10 +454,13 @@ static void write_plain(list_t *t, const llmux_message_t *m,
 static void write_thought(list_t *t, const llmux_message_t *m,
                           const llmux_block_t *b)
 {
-    if (b->token.maker == LLMUX_MAKER_OPENAI && has_sequel(t, m, b)) {
+    int fits = llmux_token_fits(&b->token, LLMUX_MADE_BY(LLMUX_MAKER_OPENAI),
+                                t->o->w.target);
+
+    if (fits && has_sequel(t, m, b)) {
         write_sealed(t, b);
     }
-    else if (b->token.maker != LLMUX_MAKER_OPENAI && b->text.len
+    else if (!fits && b->text.len
              && llmux_writer_can(&t->o->w, LLMUX_CAN_REASONING)) {
         write_plain(t, m, b);
     }

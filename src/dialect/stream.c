@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "llmux/dialect.h"
+#include "aws_frame.h"
 
 /* ---- decoders -------------------------------------------------------- */
 
@@ -70,6 +70,7 @@ typedef enum {
     SEEK,       /* streamed, nothing but white space so far */
     EVENTS,     /* streamed, an event stream */
     LINES,      /* a JSON document in each line, of a dialect that does so */
+    MESSAGES,   /* streamed, an event stream as Amazon has them */
     BARE,       /* streamed, but a JSON document came instead */
     WHOLE       /* one JSON document, as asked for */
 } shape_e;
@@ -77,7 +78,8 @@ typedef enum {
 struct llmux_stream_t {
     llmux_decoder_t *decoder;
     llmux_json_parser_t *parser;
-    llmux_sse_t *sse;           /* streamed, but for LINES */
+    llmux_sse_t *sse;           /* streamed, but for LINES and MESSAGES */
+    llmux_aws_t *aws;           /* streamed, of a dialect with MESSAGES */
     llmux_buf_t *body;          /* of WHOLE and BARE; of LINES what there is
                                  * of the line */
     llmux_frame_fn frame;
@@ -235,6 +237,61 @@ static int on_event(void *baton, const llmux_sse_event_t *ev)
     return !s->decoder->ended;
 }
 
+/* ---- Amazon's messages ----------------------------------------------- */
+
+/* An exception, or an error of the service. */
+static void refused(llmux_stream_t *s, const llmux_aws_message_t *m)
+{
+    llmux_event_t ev = { .kind = LLMUX_EV_ERROR };
+    llmux_decoder_t *d = s->decoder;
+    const llmux_json_t *v = llmux_json_parse_again(s->parser, m->payload, 0,
+                                                   NULL);
+
+    ev.error = llmux_aws_error(d->pool, m, v);
+    llmux_decoder_emit(d, &ev);
+}
+
+static void take_message(llmux_stream_t *s, const llmux_aws_message_t *m)
+{
+    if (llmux_slice_is(m->type, "exception")
+        || llmux_slice_is(m->type, "error")) {
+        refused(s, m);
+    }
+    else if (!llmux_slice_is(m->type, "event")) {
+        bad_upstream(s, "The provider's answer has a message of no known "
+                     "type.");
+    }
+    else if (llmux_slice_blank(m->payload)) {
+        ping(s);
+    }
+    else if (payload(s, m->event_type, m->payload) && s->frame) {
+        s->frame(s->baton, m->raw, 0, 0);
+    }
+}
+
+static int on_message(void *baton, const llmux_aws_message_t *m)
+{
+    llmux_stream_t *s = baton;
+
+    take_message(s, m);
+    return !s->decoder->ended;
+}
+
+/* ---- bytes ----------------------------------------------------------- */
+
+/* Makes what takes a stream apart. The first bytes may yet show that it is
+ * none. */
+static void open_stream(llmux_stream_t *s, apr_pool_t *p,
+                        llmux_frame_e frame)
+{
+    if (frame == LLMUX_FRAME_AWS) {
+        s->aws = llmux_aws_create(p, LLMUX_EVENT_MAX, on_message, s);
+    }
+    else {
+        s->sse = llmux_sse_create(p, LLMUX_EVENT_MAX, on_event, s);
+    }
+}
+
 llmux_stream_t *llmux_stream_open(apr_pool_t *p, const llmux_env_t *env,
                                   const llmux_dialect_t *dialect,
                                   int streamed, llmux_emit_fn emit,
@@ -250,25 +307,29 @@ llmux_stream_t *llmux_stream_open(apr_pool_t *p, const llmux_env_t *env,
     s->shape = dialect->frame == LLMUX_FRAME_LINES ? LINES
         : streamed ? SEEK : WHOLE;
     if (s->shape == SEEK) {
-        s->sse = llmux_sse_create(p, LLMUX_EVENT_MAX, on_event, s);
+        open_stream(s, p, dialect->frame);
     }
     return s;
 }
 
 /* Looks at the first byte that says something: an event stream cannot begin
- * with a brace or bracket. Bytes of a BOM and white space say nothing.
+ * with a brace or bracket. Bytes of a BOM and white space say nothing; where
+ * messages begin with their length, they are a document's already.
  * @return how many bytes it looked at */
 static apr_size_t seek(llmux_stream_t *s, const char *data, apr_size_t len)
 {
     apr_size_t i;
 
     for (i = 0; i < len; i++) {
-        if (data[i] == '{' || data[i] == '[') {
+        int says_nothing = data[i]
+                           && strchr(" \t\r\n\xef\xbb\xbf", data[i]);
+
+        if (data[i] == '{' || data[i] == '[' || (says_nothing && s->aws)) {
             s->shape = BARE;
             break;
         }
-        if (!data[i] || !strchr(" \t\r\n\xef\xbb\xbf", data[i])) {
-            s->shape = EVENTS;
+        if (!says_nothing) {
+            s->shape = s->aws ? MESSAGES : EVENTS;
             break;
         }
     }
@@ -280,6 +341,12 @@ static void check(llmux_stream_t *s, apr_status_t rv)
 {
     if (rv == APR_ENOSPC) {
         bad_upstream(s, "An event of the provider's answer is too long.");
+    }
+    else if (rv == APR_EINVAL) {
+        bad_upstream(s, "The provider's answer was damaged on the way.");
+    }
+    else if (rv == APR_EOF) {
+        bad_upstream(s, "The provider's answer was truncated.");
     }
 }
 
@@ -346,7 +413,9 @@ void llmux_stream_feed(llmux_stream_t *s, const char *data, apr_size_t len)
 
     if (s->shape == SEEK) {
         n = seek(s, data, len);
-        feed_events(s, data, n);
+        if (n) {
+            feed_events(s, data, n);
+        }
         data += n;
         len -= n;
     }
@@ -355,6 +424,9 @@ void llmux_stream_feed(llmux_stream_t *s, const char *data, apr_size_t len)
     }
     if (s->shape == EVENTS) {
         feed_events(s, data, len);
+    }
+    else if (s->shape == MESSAGES) {
+        check(s, llmux_aws_feed(s->aws, data, len));
     }
     else if (s->shape == LINES) {
         feed_lines(s, data, len);
@@ -393,6 +465,9 @@ void llmux_stream_end(llmux_stream_t *s)
     if (s->shape == WHOLE || s->shape == BARE) {
         end_body(s);
     }
+    else if (s->aws) {
+        check(s, llmux_aws_end(s->aws));
+    }
     else if (s->sse) {
         check(s, llmux_sse_end(s->sse));
     }
@@ -410,8 +485,13 @@ int llmux_stream_ended(const llmux_stream_t *s)
 
 int llmux_stream_at_border(const llmux_stream_t *s)
 {
-    return s->sse && s->shape != BARE ? llmux_sse_at_border(s->sse)
-                                      : !s->body->len;
+    if (s->shape == BARE) {
+        return !s->body->len;
+    }
+    if (s->aws) {
+        return llmux_aws_at_border(s->aws);
+    }
+    return s->sse ? llmux_sse_at_border(s->sse) : !s->body->len;
 }
 
 llmux_slice_t llmux_stream_body(const llmux_stream_t *s)

@@ -43,6 +43,18 @@ static apr_int64_t plus(apr_int64_t a, apr_int64_t b)
     return a > APR_INT64_MAX - b ? APR_INT64_MAX : a + b;
 }
 
+void llmux_usage_add(llmux_usage_t *to, const llmux_usage_t *more)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        apr_int64_t *sum = (apr_int64_t *)((char *)to + counters[i]);
+
+        *sum = plus(*sum, *(const apr_int64_t *)((const char *)more
+                                                 + counters[i]));
+    }
+}
+
 apr_int64_t llmux_usage_input(const llmux_usage_t *u)
 {
     return plus(plus(u->input, u->cache_read),

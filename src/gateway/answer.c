@@ -11,6 +11,13 @@ const char *version_of(const llmux_exchange_t *x)
     return apr_table_get(x->in->headers, "anthropic-version");
 }
 
+/* A provider of completions has put the prompt before his text himself where
+ * that was wanted. */
+static int says_all(const llmux_exchange_t *x)
+{
+    return x->attempt && x->attempt->dialect->op == LLMUX_OP_COMPLETE;
+}
+
 llmux_encode_t answer_how(llmux_exchange_t *x)
 {
     llmux_encode_t how;
@@ -27,9 +34,12 @@ llmux_encode_t answer_how(llmux_exchange_t *x)
         how.model = x->head.model;
     }
     how.tools = x->chat ? x->chat->tools : NULL;
-    how.chat = x->chat;
+    how.chat = says_all(x) ? NULL : x->chat;
     how.version = version_of(x);
     how.array = x->array;
+    how.sealer = x->service->sealer;
+    how.tenant = llmux_slice(x->who.id);
+    how.account = x->attempt ? x->attempt->target.account : NULL;
     how.id = x->answer_id;
     how.created = apr_time_sec(x->record.began);
     return how;
@@ -49,6 +59,7 @@ static int is_content(const llmux_event_t *ev)
         return ev->block == LLMUX_BLOCK_CALL;
     case LLMUX_EV_TOKEN:
     case LLMUX_EV_MEDIA:
+    case LLMUX_EV_VECTOR:
     case LLMUX_EV_FINISH:
         return 1;
     default:
@@ -68,6 +79,9 @@ static void note_usage(attempt_t *a, const llmux_usage_t *usage)
 {
     llmux_usage_merge(&a->usage, usage);
     a->x->record.usage = a->usage;
+    if (a->run) {
+        llmux_usage_add(&a->x->record.usage, &a->spent);
+    }
     a->frame_usage = 1;
 }
 
@@ -75,6 +89,15 @@ static void note_finish(llmux_exchange_t *x, const llmux_event_t *ev)
 {
     if (ev->cand == 0 && !x->record.finish) {
         x->record.finish = llmux_slice_str(x->pool, ev->text);
+    }
+}
+
+/* Who asked for three vectors cannot tell which of two are missing. */
+static void check_vectors(attempt_t *a)
+{
+    if (a->runs && a->dialect->op == LLMUX_OP_EMBED
+        && a->vectors < APR_ARRAY_IDX(a->runs, a->run, run_t).candidates) {
+        verdict_failed(a, LLMUX_ERR_BAD_UPSTREAM, "vectors are missing");
     }
 }
 
@@ -87,8 +110,13 @@ static void note(attempt_t *a, const llmux_event_t *ev)
     case LLMUX_EV_ERROR:
         a->error = keep_error(a->x, ev->error);
         return;
+    case LLMUX_EV_VECTOR:
+        a->vectors++;
+        break;
     case LLMUX_EV_END:
-        a->ended_at = llmux_now(a->x->env);
+        check_vectors(a);
+        a->run_ended_at = llmux_now(a->x->env);
+        a->ended_at = attempt_has_more(a) ? 0 : a->run_ended_at;
         return;
     case LLMUX_EV_FINISH:
         note_finish(a->x, ev);
@@ -104,16 +132,56 @@ static void note(attempt_t *a, const llmux_event_t *ev)
     }
 }
 
+/* ---- several requests, one answer ------------------------------------- */
+
+/* The candidates and blocks of those before it come first; one beginning,
+ * one end, and what all of them cost. */
+static void encode_run(attempt_t *a, const llmux_event_t *ev)
+{
+    llmux_event_t moved = *ev;
+
+    if ((ev->kind == LLMUX_EV_START && a->run)
+        || (ev->kind == LLMUX_EV_END && attempt_has_more(a))) {
+        return;
+    }
+    moved.cand += a->cand_base;
+    moved.key += a->key_base;
+    if (ev->kind == LLMUX_EV_BLOCK_START && ev->key >= a->keys) {
+        a->keys = ev->key + 1;
+    }
+    if (ev->kind == LLMUX_EV_USAGE) {
+        moved.usage = &a->x->record.usage;
+    }
+    a->encoder->event(a->encoder, &moved, a->x->out);
+}
+
+void answer_next_run(attempt_t *a)
+{
+    const llmux_usage_t nothing = LLMUX_USAGE_NONE;
+
+    a->cand_base += APR_ARRAY_IDX(a->runs, a->run, run_t).candidates;
+    a->key_base += a->keys;
+    a->keys = 0;
+    a->vectors = 0;
+    a->spent = a->x->record.usage;
+    a->usage = nothing;
+}
+
 void answer_event(void *baton, const llmux_event_t *ev)
 {
     attempt_t *a = baton;
 
     note(a, ev);
-    if (a->relay || ev->kind == LLMUX_EV_ERROR
+    if (a->relay || a->error
         || (ev->kind == LLMUX_EV_PING && !a->x->headers_sent)) {
         return;
     }
-    a->encoder->event(a->encoder, ev, a->x->out);
+    if (a->runs && a->runs->nelts > 1) {
+        encode_run(a, ev);
+    }
+    else {
+        a->encoder->event(a->encoder, ev, a->x->out);
+    }
 }
 
 /* Does this event of the wire speak of a choice? The decoder keeps a finish

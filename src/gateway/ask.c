@@ -6,7 +6,7 @@
 
 #include "exchange.h"
 
-static void wait_anew(llmux_wait_t *wait)
+void wait_anew(llmux_wait_t *wait)
 {
     wait->count = 0;
     wait->deadline = 0;
@@ -85,14 +85,55 @@ static void note_pick(llmux_exchange_t *x)
     x->record.usage = nothing;
 }
 
+/* Another deployment may be able to. */
+static void pass_over(llmux_exchange_t *x, attempt_t *a,
+                      const llmux_error_t *err, llmux_failed_e failed)
+{
+    err = keep_error(x, err);
+    x->error = x->record.attempts ? x->error : err;
+    llmux_plan_failed(x->plan, failed, -1);
+    apr_pool_destroy(a->pool);
+}
+
+/* Makes what was picked ready, and asks it. */
+static go_e open_coming(llmux_exchange_t *x, llmux_wait_t *wait)
+{
+    attempt_t *a = x->coming;
+    llmux_failed_e failed = LLMUX_FAILED_TARGET;
+    const llmux_error_t *err = NULL;
+    go_e go = attempt_prepare(a, wait);
+
+    if (go == GO_WAIT) {
+        return GO_WAIT;
+    }
+    x->coming = NULL;
+    if (go == GO_FAIL) {
+        err = a->error;
+        failed = a->failed;
+    }
+    else {
+        err = attempt_open(a);
+    }
+    if (!err || !x->record.attempts) {
+        note_pick(x);
+    }
+    x->pick.deployment = NULL;
+    wait_anew(wait);
+    if (err) {
+        pass_over(x, a, err, failed);
+    }
+    else {
+        x->attempt = a;
+    }
+    return GO_ON;
+}
+
 /* Picks a deployment and opens an attempt with it, passing over those that
  * cannot do what the request wants. What somebody answered says more to the
  * client than why another one was not asked. */
 static go_e begin(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     while (!x->attempt) {
-        const llmux_error_t *err;
-
         if (!x->pick.deployment && !llmux_plan_next(x->plan, &x->pick)) {
             x->error = x->error ? x->error : nobody(x);
             return GO_FAIL;
@@ -102,16 +143,12 @@ static go_e begin(llmux_exchange_t *x, llmux_wait_t *wait)
             llmux_wait_until(wait, x->pick.not_before);
             return rest(x, wait);
         }
-        err = attempt_open(x, &x->attempt);
-        if (!err || !x->record.attempts) {
-            note_pick(x);
+        if (!x->coming) {
+            x->coming = attempt_make(x, x->pick.deployment);
         }
-        if (err) {
-            x->error = x->record.attempts ? x->error : err;
-            llmux_plan_failed(x->plan, LLMUX_FAILED_TARGET, -1);
+        if (open_coming(x, wait) == GO_WAIT) {
+            return rest(x, wait);
         }
-        x->pick.deployment = NULL;
-        wait_anew(wait);
     }
     return GO_ON;
 }
@@ -149,6 +186,27 @@ static const llmux_error_t *last_word(llmux_exchange_t *x,
     return last;
 }
 
+/* A client has carried a signature or an encrypted reasoning here that this
+ * account did not make: after a failover, or from before there was a gateway.
+ * The same deployment answers without it, once; the client is told. */
+static int may_forget(const llmux_exchange_t *x, const attempt_t *a)
+{
+    return !x->no_tokens && !x->content_sent
+        && a->failed == LLMUX_FAILED_REQUEST
+        && x->dialect->op == LLMUX_OP_CHAT && llmux_error_of_token(a->error);
+}
+
+static void plan_on(llmux_exchange_t *x, const attempt_t *a)
+{
+    if (!may_forget(x, a)) {
+        llmux_plan_failed(x->plan, a->failed, a->error->retry_after);
+        return;
+    }
+    x->no_tokens = 1;
+    x->pick.deployment = a->deployment;
+    x->pick.not_before = 0;
+}
+
 /* @return whether another attempt may be made */
 static int fail_attempt(llmux_exchange_t *x)
 {
@@ -157,7 +215,7 @@ static int fail_attempt(llmux_exchange_t *x)
     tell(x, a);
     llmux_meter_attempt(x->service->state, a->deployment->series, 1,
                         a->error->kind);
-    llmux_plan_failed(x->plan, a->failed, a->error->retry_after);
+    plan_on(x, a);
     x->error = last_word(x, a->error);
     if (x->content_sent) {
         return 0;
@@ -190,6 +248,9 @@ go_e step_ask(llmux_exchange_t *x, llmux_wait_t *wait)
 
         if (go == GO_ON) {
             go = begin(x, wait);
+        }
+        if (go == GO_FAIL && !x->gone && count_is_ours(x)) {
+            return count_answer(x);
         }
         if (go != GO_ON) {
             return go;

@@ -1,9 +1,8 @@
-/* attempt.c - one try with one deployment: its request, and what came. */
+/* attempt.c - one try with one deployment: its requests, and what came. */
 
 #include <string.h>
 #include <strings.h>
 
-#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include "exchange.h"
@@ -13,77 +12,6 @@
 #define TAIL_MAX apr_time_from_msec(250)
 
 /* ---- the request ----------------------------------------------------- */
-
-/* The request as a tree of the core's own, made once, when the first
- * provider of another dialect needs it. One that cannot be read is not tried
- * again for the next: a tree is large. */
-static const llmux_error_t *read_chat(llmux_exchange_t *x)
-{
-    const llmux_json_t *body;
-    const llmux_error_t *err;
-    llmux_chat_t *chat;
-
-    if (x->chat || x->unreadable) {
-        return x->unreadable;
-    }
-    body = llmux_json_parse(x->pool, x->text, 0, NULL);
-    chat = llmux_chat_create(x->pool);
-    chat->version = version_of(x);
-    err = x->dialect->read(chat, body);
-    chat->model = x->head.model;
-    chat->stream = x->record.streamed;
-    if (!err) {
-        x->chat = chat;
-    }
-    x->unreadable = err;
-    return err;
-}
-
-/* What the client's dialect alone can say does not leave it in silence. */
-static void tell_lost(attempt_t *a)
-{
-    const llmux_extra_t *lost;
-
-    for (lost = a->x->chat->lost; lost; lost = lost->next) {
-        llmux_warn(a->warnings, LLMUX_WARN_DROP,
-                   llmux_slice_str(a->pool, lost->name));
-    }
-}
-
-static const llmux_error_t *translate(attempt_t *a, llmux_buf_t *out)
-{
-    const llmux_error_t *err = read_chat(a->x);
-
-    if (!err) {
-        tell_lost(a);
-        err = a->dialect->write(out, a->x->chat, &a->target, a->warnings,
-                             a->pool);
-    }
-    if (!err) {
-        err = llmux_warnings_refusal(a->x->pool, a->warnings,
-                                     a->target.name);
-    }
-    return err;
-}
-
-static const llmux_error_t *write_body(attempt_t *a, llmux_buf_t *out)
-{
-    const llmux_error_t *err = NULL;
-
-    if (a->same) {
-        a->x->dialect->edit(out, a->pool, &a->x->head, a->x->text,
-                            &a->target);
-    }
-    else {
-        err = translate(a, out);
-    }
-    if (!err && out->failed) {
-        err = llmux_error(a->x->pool, LLMUX_ERR_TOO_LARGE, NULL,
-                          "The request is too large for %s.",
-                          a->target.name);
-    }
-    return err;
-}
 
 static llmux_request_t *sign(attempt_t *a, const llmux_buf_t *body)
 {
@@ -96,16 +24,20 @@ static llmux_request_t *sign(attempt_t *a, const llmux_buf_t *body)
         .exchange_id = x->record.exchange_id,
         .client_headers = x->in->headers,
         .same_dialect = a->same,
+        .grant = a->grant,
+        .now = llmux_now(x->env),
     };
 
-    return llmux_provider_request(a->pool, a->deployment, &out);
+    return llmux_provider_request(a->run_pool, a->deployment, &out);
 }
 
 /* ---- the response ---------------------------------------------------- */
 
 static int is_stream(const llmux_response_t *r)
 {
-    return !strncasecmp(r->content_type, "text/event-stream", 17);
+    return !strncasecmp(r->content_type, "text/event-stream", 17)
+        || !strncasecmp(r->content_type, "application/vnd.amazon.eventstream",
+                        34);
 }
 
 /* Bytes pass as they are when both sides speak one dialect in one mode, and
@@ -122,24 +54,28 @@ static int may_relay(const attempt_t *a, int streamed)
         && x->settings->response_model == LLMUX_MODEL_UPSTREAM;
 }
 
+static void make_encoder(attempt_t *a)
+{
+    const llmux_encode_t how = answer_how(a->x);
+
+    a->encoder = a->x->dialect->encoder(a->pool, &how);
+}
+
 static void expect_answer(attempt_t *a)
 {
     llmux_exchange_t *x = a->x;
     int streamed = is_stream(a->head);
-    llmux_encode_t how;
 
     a->relay = may_relay(a, streamed);
     if (a->same && !a->relay && x->dialect == &llmux_dialect_responses) {
-        read_chat(x);       /* its answers repeat what was asked */
+        body_read(x);       /* its answers repeat what was asked */
     }
-    how = answer_how(x);
-    a->stream = llmux_stream_open(a->pool, x->env,
-                                  a->dialect,
-                                  streamed, answer_event,
+    a->stream = llmux_stream_open(a->run_pool, x->env, a->dialect, streamed,
+                                  answer_event,
                                   a->relay && streamed ? answer_frame : NULL,
                                   a);
-    if (!a->relay) {
-        a->encoder = a->x->dialect->encoder(a->pool, &how);
+    if (!a->relay && !a->encoder) {
+        make_encoder(a);
     }
 }
 
@@ -157,7 +93,7 @@ static void on_head(void *baton, const llmux_response_t *r)
         expect_answer(a);
     }
     else {
-        a->refusal = llmux_buf_create(a->pool, LLMUX_ERROR_BODY_MAX);
+        a->refusal = llmux_buf_create(a->run_pool, LLMUX_ERROR_BODY_MAX);
     }
 }
 
@@ -175,7 +111,7 @@ static void on_body(void *baton, const char *data, apr_size_t len)
     }
 }
 
-static attempt_t *make(llmux_exchange_t *x, const llmux_deployment_t *d)
+attempt_t *attempt_make(llmux_exchange_t *x, const llmux_deployment_t *d)
 {
     const llmux_usage_t nothing = LLMUX_USAGE_NONE;
     apr_pool_t *pool;
@@ -187,171 +123,96 @@ static attempt_t *make(llmux_exchange_t *x, const llmux_deployment_t *d)
     a->x = x;
     a->pool = pool;
     a->deployment = d;
-    a->target = llmux_deployment_target(d);
-    a->dialect = llmux_provider_dialect(d->provider, x->dialect);
-    a->same = a->dialect == x->dialect;
+    a->dialect = llmux_deployment_dialect(d, x->dialect);
+    a->target = llmux_deployment_target(d, a->dialect);
+    a->target.no_tokens = x->no_tokens;
+    a->same = a->dialect == x->dialect && !x->no_tokens;
     a->usage = nothing;
     a->warnings = llmux_warnings_create(
         pool, x->settings->unsupported == LLMUX_UNSUPPORTED_REFUSE);
     return a;
 }
 
-static void ask_provider(attempt_t *a, const llmux_buf_t *body)
+static void note_request(attempt_t *a, apr_size_t bytes)
 {
     const llmux_deployment_t *d = a->deployment;
-    const llmux_receiver_t to = { on_head, on_body, a };
     llmux_exchange_t *x = a->x;
 
+    if (a->run) {
+        return;
+    }
     x->record.asked = llmux_now(x->env);
     x->record.attempts++;
     llmux_log(x->env, LLMUX_LOG_DEBUG, 31, 0,
               "attempt %d: '%s' by %s as %s (%" APR_SIZE_T_FMT " bytes%s)",
               x->record.attempts, x->pick.group->name, d->provider->name,
-              d->model, body->len, a->same ? "" : ", translated");
-    a->wire = llmux_transport_for(d->provider->base_url,
-                                  &d->provider->upstream)->open(
-        a->pool, x->env, sign(a, body), &to);
+              d->model, bytes, a->same ? "" : ", translated");
 }
 
-const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt)
+/* One of several requests has a pool of its own. */
+static void renew_pool(attempt_t *a)
 {
-    attempt_t *a = make(x, x->pick.deployment);
-    llmux_buf_t *body = llmux_buf_create(a->pool,
-                                         2 * (apr_size_t)x->settings->max_body);
-    const llmux_error_t *err = write_body(a, body);
+    if (!a->runs || a->runs->nelts < 2) {
+        a->run_pool = a->pool;
+        return;
+    }
+    if (a->run_pool) {
+        apr_pool_clear(a->run_pool);
+        return;
+    }
+    apr_pool_create(&a->run_pool, a->pool);
+    apr_pool_tag(a->run_pool, "llmux_run");
+}
 
+static const llmux_error_t *ask_provider(attempt_t *a)
+{
+    const llmux_receiver_t to = { on_head, on_body, a };
+    const llmux_provider_t *pr = a->deployment->provider;
+    llmux_exchange_t *x = a->x;
+    const llmux_error_t *err;
+    llmux_buf_t *body;
+
+    renew_pool(a);
+    body = llmux_buf_create(a->run_pool,
+                            2 * (apr_size_t)x->settings->max_body);
+    err = body_write(a, body);
     if (err) {
-        err = keep_error(x, err);
-        apr_pool_destroy(a->pool);
         return err;
     }
-    if (!x->out) {
-        x->out = reply_buf(x);
-    }
-    ask_provider(a, body);
-    *attempt = a;
+    note_request(a, body->len);
+    a->wire = llmux_transport_for(pr->base_url, &pr->upstream)->open(
+        a->run_pool, x->env, sign(a, body), &to);
     return NULL;
 }
 
-/* ---- how it went ----------------------------------------------------- */
-
-static void failed(attempt_t *a, llmux_error_e kind, const char *what)
+static const llmux_error_t *not_offered(const attempt_t *a)
 {
-    a->failed = LLMUX_FAILED_PROVIDER;
-    a->error = llmux_error(a->x->pool, kind, NULL,
-                           "The model's provider failed: %s.", what);
+    return llmux_error(a->x->pool, LLMUX_ERR_UNSUPPORTED, "model",
+                       "%s does not offer this for '%.256s'.",
+                       a->deployment->provider->kind->title,
+                       a->x->record.model);
 }
 
-static void wire_failed(attempt_t *a)
+const llmux_error_t *attempt_open(attempt_t *a)
 {
-    llmux_fail_e f = a->wire->failure;
-    int timeout = f == LLMUX_FAIL_CONNECT_TIMEOUT
-        || f == LLMUX_FAIL_FIRST_BYTE_TIMEOUT
-        || f == LLMUX_FAIL_SILENCE_TIMEOUT || f == LLMUX_FAIL_TOTAL_TIMEOUT;
+    const llmux_error_t *err = a->dialect ? body_plan(a) : not_offered(a);
 
-    llmux_log(a->x->env, LLMUX_LOG_DEBUG, 30, 0, "%s: %s (%s)",
-              a->deployment->provider->name, llmux_fail_name(f),
-              a->wire->detail);
-    failed(a, timeout ? LLMUX_ERR_TIMEOUT : LLMUX_ERR_BAD_UPSTREAM,
-           llmux_fail_name(f));
+    if (!a->x->out) {
+        a->x->out = reply_buf(a->x);
+    }
+    return err ? err : ask_provider(a);
 }
 
-/* The header wins over what the body says, milliseconds over seconds. */
-static void read_retry_after(attempt_t *a, llmux_error_t *err)
-{
-    const char *ms = llmux_response_header(a->head, "retry-after-ms");
-    const char *s = llmux_response_header(a->head, "retry-after");
-    apr_interval_time_t t = -1;
-
-    if (ms) {
-        t = llmux_retry_after_parse(ms, llmux_now(a->x->env));
-        t = t > 0 ? t / 1000 : t;
-    }
-    if (t < 0 && s) {
-        t = llmux_retry_after_parse(s, llmux_now(a->x->env));
-    }
-    if (t >= 0) {
-        err->retry_after = t;
-    }
-}
-
-/* What a provider says of our credentials quotes them: the client learns
- * that the gateway is refused, and no more. The bill is not the client's
- * either; OpenAI's SDKs know an account that is spent by 429. */
-static llmux_error_t *shield(attempt_t *a, llmux_error_t *err)
-{
-    switch (err->kind) {
-    case LLMUX_ERR_AUTH:
-    case LLMUX_ERR_PERMISSION:
-        return llmux_error(a->x->pool, LLMUX_ERR_BAD_UPSTREAM, NULL,
-                           "The provider refused the gateway's credentials. "
-                           "The gateway's operator must look into it.");
-    case LLMUX_ERR_BILLING:
-        return llmux_error(a->x->pool, LLMUX_ERR_QUOTA, NULL, "%s",
-                           llmux_provider_words(a->x->pool, err->message));
-    default:
-        err->message = llmux_provider_words(a->x->pool, err->message);
-        return err;
-    }
-}
-
-/* Proxies before a provider answer in plain words or in HTML. The words help
- * whoever reads them, a page does not. */
-static void quote_text(attempt_t *a, llmux_error_t *err)
-{
-    llmux_slice_t text = llmux_buf_slice(a->refusal);
-    char *message, *c;
-
-    while (text.len && apr_isspace(*text.data)) {
-        text.data++;
-        text.len--;
-    }
-    if (!text.len || *text.data == '<') {
-        return;
-    }
-    message = apr_pstrdup(a->x->pool, llmux_message_cut(a->pool, text));
-    for (c = message; *c; c++) {
-        if (apr_iscntrl(*c)) {
-            *c = ' ';
-        }
-    }
-    err->message = message;
-}
-
-static void refused(attempt_t *a)
-{
-    llmux_slice_t text = llmux_buf_slice(a->refusal);
-    const llmux_json_t *body = llmux_json_parse(a->pool, text, 0, NULL);
-    llmux_error_t *err = a->dialect->error_read(a->x->pool, a->head->status,
-                                                body);
-
-    if (!body) {
-        quote_text(a, err);
-    }
-    read_retry_after(a, err);
-    a->failed = llmux_failed_class(err);
-    a->error = shield(a, err);
-}
-
-/* An error inside a 200: the events brought it, see answer.c. */
-static void classify(attempt_t *a)
-{
-    llmux_error_t *err = apr_pmemdup(a->x->pool, a->error, sizeof(*err));
-
-    a->failed = llmux_failed_class(err);
-    a->error = shield(a, err);
-}
+/* ---- the end --------------------------------------------------------- */
 
 /* Announced as a stream, but one document came: there are no frames to pass
  * on, so it is encoded like any other. */
 static void unrelay(attempt_t *a)
 {
-    llmux_encode_t how = answer_how(a->x);
-
     if (a->relay && a->x->record.streamed
         && llmux_stream_body(a->stream).len) {
         a->relay = 0;
-        a->encoder = a->x->dialect->encoder(a->pool, &how);
+        make_encoder(a);
     }
 }
 
@@ -360,8 +221,8 @@ static void end_stream(attempt_t *a)
 {
     unrelay(a);
     llmux_stream_end(a->stream);
-    if (!a->error && !a->ended_at) {
-        failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was cut off");
+    if (!a->error && !a->run_ended_at) {
+        verdict_failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was cut off");
     }
 }
 
@@ -370,51 +231,48 @@ static void end_stream(attempt_t *a)
 static void conclude(attempt_t *a, llmux_step_e step)
 {
     if (a->refusal) {
-        refused(a);
+        verdict_refused(a);
         return;
     }
     if (!a->error && step == LLMUX_STEP_FAILED) {
-        wire_failed(a);
+        verdict_wire(a);
         return;
     }
     if (!a->stream) {
-        failed(a, LLMUX_ERR_BAD_UPSTREAM, "no response");
+        verdict_failed(a, LLMUX_ERR_BAD_UPSTREAM, "no response");
         return;
     }
     if (!a->error) {
         end_stream(a);
     }
     if (a->error) {
-        classify(a);
+        verdict_error(a);
     }
 }
 
-llmux_step_e attempt_step(attempt_t *a, llmux_wait_t *wait)
+/* One step of the request under way. */
+static llmux_step_e step_wire(attempt_t *a, llmux_wait_t *wait)
 {
-    llmux_step_e step;
+    llmux_step_e step = a->wire->transport->step(a->wire, wait);
 
-    if (!a->wire) {
-        failed(a, LLMUX_ERR_INTERNAL, "out of memory");
-        return LLMUX_STEP_FAILED;
-    }
-    step = a->wire->transport->step(a->wire, wait);
     if (step == LLMUX_STEP_AGAIN && a->error) {
         step = LLMUX_STEP_DONE;     /* nothing more is wanted of it */
     }
-    if (step == LLMUX_STEP_AGAIN && a->ended_at) {
-        if (llmux_now(a->x->env) >= a->ended_at + TAIL_MAX) {
+    if (step == LLMUX_STEP_AGAIN && a->run_ended_at) {
+        if (llmux_now(a->x->env) >= a->run_ended_at + TAIL_MAX) {
             return LLMUX_STEP_DONE;
         }
-        llmux_wait_until(wait, a->ended_at + TAIL_MAX);
+        llmux_wait_until(wait, a->run_ended_at + TAIL_MAX);
     }
-    if (step != LLMUX_STEP_AGAIN && !a->ended_at) {
+    if (step != LLMUX_STEP_AGAIN && !a->run_ended_at) {
         conclude(a, step);
     }
-    if (!a->error && a->x->out->failed) {
-        failed(a, LLMUX_ERR_BAD_UPSTREAM, "the answer was too large");
-        step = LLMUX_STEP_FAILED;
-    }
     return step;
+}
+
+int attempt_has_more(const attempt_t *a)
+{
+    return a->runs && a->run + 1 < a->runs->nelts;
 }
 
 void attempt_close(attempt_t *a)
@@ -423,4 +281,47 @@ void attempt_close(attempt_t *a)
         a->wire->transport->close(a->wire);
         a->wire = NULL;
     }
+}
+
+/* The next of several requests that make one answer.
+ * @return 0: there is none */
+static int next_run(attempt_t *a, llmux_wait_t *wait)
+{
+    const llmux_error_t *err;
+
+    if (a->error || !attempt_has_more(a)) {
+        return 0;
+    }
+    attempt_close(a);
+    answer_next_run(a);
+    a->stream = NULL;
+    a->head = NULL;
+    a->run_ended_at = 0;
+    a->run++;
+    wait_anew(wait);
+    err = ask_provider(a);
+    if (err) {
+        a->error = keep_error(a->x, err);
+        a->failed = LLMUX_FAILED_TARGET;
+    }
+    return !err;
+}
+
+llmux_step_e attempt_step(attempt_t *a, llmux_wait_t *wait)
+{
+    llmux_step_e step;
+
+    do {
+        if (!a->wire) {
+            verdict_failed(a, LLMUX_ERR_INTERNAL, "out of memory");
+            return LLMUX_STEP_FAILED;
+        }
+        step = step_wire(a, wait);
+        if (!a->error && a->x->out->failed) {
+            verdict_failed(a, LLMUX_ERR_BAD_UPSTREAM,
+                           "the answer was too large");
+            step = LLMUX_STEP_FAILED;
+        }
+    } while (step == LLMUX_STEP_DONE && next_run(a, wait));
+    return step;
 }

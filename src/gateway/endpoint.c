@@ -11,26 +11,54 @@
 #define RESPONSES &llmux_dialect_responses
 #define ANTHROPIC &llmux_dialect_anthropic
 #define GEMINI    &llmux_dialect_gemini
+#define COMPLETE  &llmux_dialect_completions
+#define EMBED     &llmux_dialect_embeddings
+#define COUNT     &llmux_dialect_anthropic_count
+#define COUNTED   &llmux_dialect_responses_count
 #define PAGE      NULL, LLMUX_UNSET
 #define CHAT      NULL, LLMUX_UNSET
 #define WHOLE     ":generateContent", LLMUX_NO
 #define STREAM    ":streamGenerateContent", LLMUX_YES
+#define COUNTS    ":countTokens", LLMUX_NO
+#define VECTOR    ":embedContent", LLMUX_NO
+#define VECTORS   ":batchEmbedContents", LLMUX_NO
 #define AZURE     "/openai/deployments/"
+#define BETA      "/v1beta/models/"
 
 /* The first that fits. */
 static const endpoint_t endpoints[] = {
     { "chat",      "/v1/chat/completions", CHAT,  "POST", 0, OPENAI,    NULL },
     { "messages",  "/v1/messages",         CHAT,  "POST", 0, ANTHROPIC, NULL },
     { "responses", "/v1/responses",        CHAT,  "POST", 0, RESPONSES, NULL },
-    { "generate",  "/v1beta/models/",     WHOLE,  "POST", 0, GEMINI,    NULL },
-    { "generate",  "/v1beta/models/",     STREAM, "POST", 0, GEMINI,    NULL },
+    { "completions", "/v1/completions",    CHAT,  "POST", 0, COMPLETE,  NULL },
+    { "embeddings", "/v1/embeddings",      CHAT,  "POST", 0, EMBED,     NULL },
+    { "count",     "/v1/messages/count_tokens", CHAT, "POST", 0, COUNT, NULL },
+    { "count",     "/v1/responses/input_tokens", CHAT, "POST", 0, COUNTED,
+      NULL },
+    { "generate",  BETA,                  WHOLE,  "POST", 0, GEMINI,    NULL },
+    { "generate",  BETA,                  STREAM, "POST", 0, GEMINI,    NULL },
+    { "count",     BETA,                  COUNTS, "POST", 0,
+      &llmux_dialect_gemini_count, NULL },
+    { "embeddings", BETA,                 VECTOR, "POST", 0,
+      &llmux_dialect_gemini_embed, NULL },
+    { "embeddings", BETA,                 VECTORS, "POST", 0,
+      &llmux_dialect_gemini_batch_embed, NULL },
     { "generate",  "/v1/models/",         WHOLE,  "POST", 0, GEMINI,    NULL },
     { "generate",  "/v1/models/",         STREAM, "POST", 0, GEMINI,    NULL },
     { "chat",      AZURE, "/chat/completions", LLMUX_UNSET, "POST", 0, OPENAI,
       NULL },
+    { "completions", AZURE, "/completions", LLMUX_UNSET, "POST", 0, COMPLETE,
+      NULL },
+    { "embeddings", AZURE, "/embeddings", LLMUX_UNSET, "POST", 0, EMBED,
+      NULL },
     { "chat",      "/openai/v1/chat/completions", CHAT, "POST", 0, OPENAI,
       NULL },
     { "responses", "/openai/v1/responses", CHAT,  "POST", 0, RESPONSES, NULL },
+    { "completions", "/openai/v1/completions", CHAT, "POST", 0, COMPLETE,
+      NULL },
+    { "embeddings", "/openai/v1/embeddings", CHAT, "POST", 0, EMBED, NULL },
+    { "count",     "/openai/v1/responses/input_tokens", CHAT, "POST", 0,
+      COUNTED, NULL },
     { "models",    "/v1/models",           PAGE,  GET, 0, OPENAI, page_models },
     { "models",    "/v1/models/",          PAGE,  GET, 0, OPENAI, page_model },
     { "models",    "/openai/v1/models",    PAGE,  GET, 0, OPENAI, page_models },
@@ -40,7 +68,8 @@ static const endpoint_t endpoints[] = {
     { "health",    "/health",              PAGE,  GET, 1, OPENAI, page_health },
     { "health",    "/health/live",         PAGE,  GET, 1, OPENAI, page_live },
     { "health",    "/health/ready",        PAGE,  GET, 1, OPENAI, page_ready },
-    { "metrics",   "/metrics",             PAGE,  GET, 0, OPENAI, page_metrics },
+    { "metrics",   "/metrics",             PAGE,  GET, 0, OPENAI,
+      page_metrics },
 };
 
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
@@ -127,7 +156,8 @@ const llmux_error_t *find_endpoint(llmux_exchange_t *x)
     if (!x->endpoint) {
         return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
                            "Unknown path %.512s. This gateway answers POST "
-                           "/v1/chat/completions, /v1/responses, /v1/messages "
+                           "/v1/chat/completions, /v1/responses, "
+                           "/v1/completions, /v1/embeddings, /v1/messages "
                            "and /v1beta/models/MODEL:generateContent, GET "
                            "/v1/models, /health and /metrics.", x->in->path);
     }

@@ -15,6 +15,7 @@ typedef enum {
 
 typedef struct endpoint_t endpoint_t;
 typedef struct attempt_t attempt_t;
+typedef struct errand_t errand_t;
 
 struct llmux_exchange_t {
     apr_pool_t *pool;
@@ -40,12 +41,19 @@ struct llmux_exchange_t {
     llmux_slice_t provider;         /* the body's own choice, or absent */
     llmux_chat_t *chat;             /* made when a provider needs it */
     const llmux_error_t *unreadable;    /* ... or why it cannot be */
+    int no_tokens;                  /* those of earlier turns were refused:
+                                     * they are left out */
+    apr_array_header_t *media;      /* llmux_media_t *: those by URL, or once
+                                     * so; NULL = not looked for */
+    apr_int64_t media_bytes;        /* of those that were fetched */
+    const llmux_error_t *media_error;   /* one cannot be had */
 
     /* the way to a provider */
     const llmux_group_t *group;
     const llmux_provider_t *only;   /* addressed directly, or NULL */
     llmux_plan_t *plan;
     llmux_pick_t pick;
+    attempt_t *coming;              /* the one being prepared, or NULL */
     attempt_t *attempt;             /* the one under way, or NULL */
 
     /* the answer */
@@ -62,16 +70,30 @@ struct llmux_exchange_t {
     int gone;                       /* the client left */
 };
 
+/* One request of an attempt: most need no more than one. */
+typedef struct run_t {
+    const llmux_chat_t *chat;       /* what it asks */
+    int candidates;                 /* how many answers come of it */
+} run_t;
+
 /* One try with one deployment. Its pool dies with it. */
 struct attempt_t {
     llmux_exchange_t *x;
     apr_pool_t *pool;
     const llmux_deployment_t *deployment;
-    const llmux_dialect_t *dialect; /* in which it is asked */
+    const llmux_dialect_t *dialect; /* in which it is asked; NULL = it cannot
+                                     * be asked for such a thing */
     llmux_target_t target;
     llmux_warnings_t *warnings;
     int same;                       /* client and provider speak one dialect */
     int relay;                      /* the provider's bytes pass as they are */
+    errand_t *errand;               /* what must be fetched before, or NULL */
+    llmux_fetch_t *fetch;           /* of a grant */
+    int fetching;                   /* it is ours to fetch it */
+    const llmux_grant_t *grant;     /* what signs, or NULL */
+    apr_array_header_t *runs;       /* run_t; NULL = one, the client's own */
+    int run;                        /* the one under way */
+    apr_pool_t *run_pool;
     llmux_wire_t *wire;
     const llmux_response_t *head;
     int told;                       /* its headers are the client's now */
@@ -80,8 +102,12 @@ struct attempt_t {
     llmux_buf_t *refusal;           /* the body of anything else */
     const llmux_error_t *error;     /* in the exchange's pool */
     llmux_failed_e failed;
-    llmux_usage_t usage;
-    apr_time_t ended_at;            /* END was decoded; 0 = not yet */
+    llmux_usage_t usage;            /* of this run */
+    llmux_usage_t spent;            /* by those before it */
+    int cand_base, key_base, keys;  /* where this run's are to be put */
+    int vectors;                    /* of this run */
+    apr_time_t run_ended_at;        /* END was decoded; 0 = not yet */
+    apr_time_t ended_at;            /* ... and it was the last run's */
     int content;                    /* something worth sending was decoded */
     int frame_usage, frame_other;   /* what the current frame was about */
     int done_sent;                  /* [DONE] was passed on */
@@ -118,19 +144,94 @@ go_e step_route(llmux_exchange_t *x, llmux_wait_t *wait);
 
 /* ---- ask.c ----------------------------------------------------------- */
 
+/** Forgets what was waited for. */
+void wait_anew(llmux_wait_t *wait);
+
 go_e step_ask(llmux_exchange_t *x, llmux_wait_t *wait);
+
+/* ---- errand.c: a request of our own, on the way to an attempt ---------- */
+
+/* Small, whole, not retried. */
+struct errand_t {
+    apr_pool_t *pool;
+    llmux_wire_t *wire;
+    llmux_buf_t *body;
+    int status;                     /* 0 = no answer came */
+    const char *type;               /* Content-Type, "" = none */
+    const char *why;                /* no answer came: for the log */
+    int too_large;
+};
+
+/** Everything in `p`, which may end it at any time. */
+errand_t *errand_open(apr_pool_t *p, const llmux_env_t *env,
+                      const llmux_transport_t *transport,
+                      const llmux_request_t *rq, apr_size_t max);
+
+/** @return GO_WAIT or GO_ON, and then the rest is filled in */
+go_e errand_step(errand_t *e, llmux_wait_t *wait);
+
+/* ---- prepare.c: what an attempt needs before it can ask ---------------- */
+
+/** A grant, and what stands behind URLs.
+ * @return GO_FAIL: a->error and a->failed say why */
+go_e attempt_prepare(attempt_t *a, llmux_wait_t *wait);
+
+/* ---- media.c ------------------------------------------------------------ */
+
+/** Pictures and documents by URL, for a provider who does not fetch them.
+ * The same results. */
+go_e media_fetch(attempt_t *a, llmux_wait_t *wait);
+
+/* ---- count.c ------------------------------------------------------------ */
+
+/** Was a count wanted, and nobody could be asked? */
+int count_is_ours(const llmux_exchange_t *x);
+
+/** Counts here, and answers. */
+go_e count_answer(llmux_exchange_t *x);
+
+/* ---- body.c ------------------------------------------------------------ */
+
+/** The request as a tree of the core's own, made once, when the first
+ * provider of another dialect needs it: x->chat. One that cannot be read is
+ * not tried again for the next: a tree is large. */
+const llmux_error_t *body_read(llmux_exchange_t *x);
+
+/** Which requests the attempt is made of. */
+const llmux_error_t *body_plan(attempt_t *a);
+
+/** The request under way, for this deployment. */
+const llmux_error_t *body_write(attempt_t *a, llmux_buf_t *out);
 
 /* ---- attempt.c ------------------------------------------------------- */
 
-/** Writes the request for this deployment and opens the wire.
+attempt_t *attempt_make(llmux_exchange_t *x, const llmux_deployment_t *d);
+
+/** Writes the request and opens the wire.
  * @return NULL, or why it cannot be asked (nothing was sent) */
-const llmux_error_t *attempt_open(llmux_exchange_t *x, attempt_t **attempt);
+const llmux_error_t *attempt_open(attempt_t *a);
 
 /** Takes what has come. DONE: attempt->error tells how it went. */
 llmux_step_e attempt_step(attempt_t *a, llmux_wait_t *wait);
 
+/** Is there another request to be made for the same answer? */
+int attempt_has_more(const attempt_t *a);
+
 /** Lets go of the provider; kept alive only after a complete answer. */
 void attempt_close(attempt_t *a);
+
+/* ---- verdict.c: a->error and a->failed ---------------------------------- */
+
+void verdict_failed(attempt_t *a, llmux_error_e kind, const char *what);
+
+/** No answer, or only a part. */
+void verdict_wire(attempt_t *a);
+
+/** Another status than 2xx. */
+void verdict_refused(attempt_t *a);
+
+/** An error inside a 200: the events brought it. */
+void verdict_error(attempt_t *a);
 
 /* ---- answer.c: events and frames to the client's bytes ---------------- */
 
@@ -143,6 +244,9 @@ const char *version_of(const llmux_exchange_t *x);
 
 /** What the client's encoder must know. */
 llmux_encode_t answer_how(llmux_exchange_t *x);
+
+/** The answer to the request under way is complete, another one follows. */
+void answer_next_run(attempt_t *a);
 
 /* ---- reply.c --------------------------------------------------------- */
 

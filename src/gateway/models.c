@@ -62,16 +62,28 @@ static void anthropic_model(llmux_jw_t *w, const llmux_exchange_t *x,
     llmux_jw_close(w, '}');
 }
 
+/* What a model is for is known by its name alone. */
 static void gemini_model(llmux_jw_t *w, const llmux_exchange_t *x,
                          const llmux_group_t *g)
 {
+    static const char *const speaking[] = {
+        "generateContent", "streamGenerateContent", "countTokens", NULL
+    };
+    static const char *const embedding[] = {
+        "embedContent", "batchEmbedContents", "countTokens", NULL
+    };
+    const char *const *methods = strstr(g->name, "embed") ? embedding
+                                                          : speaking;
+    int i;
+
     llmux_jw_open(w, '{');
     member(w, "name", apr_pstrcat(x->pool, "models/", g->name, NULL));
     member(w, "displayName", g->name);
     llmux_jw_key(w, "supportedGenerationMethods");
     llmux_jw_open(w, '[');
-    llmux_jw_cstr(w, "generateContent");
-    llmux_jw_cstr(w, "streamGenerateContent");
+    for (i = 0; methods[i]; i++) {
+        llmux_jw_cstr(w, methods[i]);
+    }
     llmux_jw_close(w, ']');
     llmux_jw_close(w, '}');
 }

@@ -209,6 +209,8 @@ go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
     if (err) {
         return fail(x, err);
     }
+    x->head.sealer = x->service->sealer;
+    x->head.tenant = llmux_slice(x->who.id);
     if (x->endpoint->stream != LLMUX_UNSET) {
         x->head.stream = x->endpoint->stream;
     }

@@ -38,7 +38,7 @@ static void resolve_provider(resolve_t *res, provider_section_t *sec)
 {
     llmux_provider_t *pr = &sec->provider;
     const char *kind_name = sec->kind_name ? sec->kind_name : pr->name;
-    const char *lacks;
+    const char *lacks, *why;
 
     pr->kind = llmux_kind_named(kind_name);
     if (!pr->kind) {
@@ -48,8 +48,10 @@ static void resolve_provider(resolve_t *res, provider_section_t *sec)
         return;
     }
     pr->can = (pr->kind->can | sec->can) & ~sec->cannot;
-    if (!pr->base_url) {
-        pr->base_url = pr->kind->base_url;
+    why = llmux_provider_complete(res->pool, pr);
+    if (why) {
+        mistake(res, sec->at, "%s: %s", pr->kind->title, why);
+        return;
     }
     if (!pr->base_url) {
         mistake(res, sec->at, "%s has no public address: say "

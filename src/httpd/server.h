@@ -61,6 +61,9 @@ typedef struct server_conf_t {
     const llmux_secret_t *master_key;
     int no_key_meant;                   /* LLMuxMasterKey off */
     apr_int64_t shared_memory;          /* 0 = unset */
+    apr_array_header_t *media_networks; /* apr_ipsubnet_t *, or NULL */
+    const char *data_dir;               /* LLMuxDataDir, or NULL */
+    llmux_sealer_t *sealer;             /* of LLMuxSealKey, or NULL */
     provider_section_t *provider;       /* section being read, or NULL */
     model_section_t *model;             /* likewise */
     llmux_service_t *service;           /* made by check_config */

@@ -118,6 +118,61 @@ static llmux_state_t *map_state(server_rec *s, apr_int64_t size)
     return *kept;
 }
 
+/* Where the operator gave no key: one for the life of the server, so that a
+ * graceful restart does not end conversations. Kept as bytes, for whatever
+ * lives in a configuration's pool is gone with this copy of the module. After
+ * a full restart old tokens are what unknown ones always are: left out, and
+ * the client is told. */
+typedef struct own_key_t {
+    int made;
+    unsigned char bytes[32];
+} own_key_t;
+
+static const own_key_t *own_key(void)
+{
+    static const char name[] = "llmux_seal_key";
+    own_key_t *key = ap_retained_data_get(name);
+
+    if (!key) {
+        key = ap_retained_data_create(name, sizeof(*key));
+    }
+    if (!key->made) {
+        key->made = apr_generate_random_bytes(key->bytes, sizeof(key->bytes))
+            == APR_SUCCESS;
+    }
+    return key->made ? key : NULL;
+}
+
+static const llmux_sealer_t *make_sealer(apr_pool_t *p)
+{
+    llmux_sealer_t *sealer = llmux_sealer_create(p);
+    const own_key_t *key = own_key();
+    const char *why = NULL;
+    char hex[65];
+
+    if (!key) {
+        return NULL;
+    }
+    ap_bin2hex(key->bytes, sizeof(key->bytes), hex);
+    return llmux_sealer_add(sealer, "own", llmux_secret_read(p, hex, &why))
+        ? NULL : sealer;
+}
+
+static const llmux_sealer_t *find_sealer(apr_pool_t *pconf, server_rec *s)
+{
+    const llmux_sealer_t *sealer = server_conf(s)->sealer;
+
+    if (!sealer) {
+        sealer = make_sealer(pconf);
+    }
+    if (!sealer) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
+                     "LX0109: there is no randomness for a key to seal "
+                     "tokens with");
+    }
+    return sealer;
+}
+
 static void give_rows(apr_pool_t *ptemp, server_rec *s,
                       const llmux_service_t *service)
 {
@@ -174,9 +229,25 @@ static void check_files(server_rec *s)
     }
 }
 
+/* A server can do without: then counts are estimates, and say so. */
+static const llmux_bpe_t *load_bpe(apr_pool_t *pconf, server_rec *s)
+{
+    const char *dir = server_conf(s)->data_dir, *why = NULL;
+    const llmux_bpe_t *bpe = llmux_bpe_load(pconf, dir, &why);
+
+    if (!bpe) {
+        ap_log_error(APLOG_MARK, dir ? APLOG_WARNING : APLOG_INFO, 0, s,
+                     "LX0110: tokens are estimated only: %s. Say where the "
+                     "tables are with LLMuxDataDir", why);
+    }
+    return bpe;
+}
+
 int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                       server_rec *main_server)
 {
+    const llmux_sealer_t *sealer;
+    const llmux_bpe_t *bpe;
     llmux_state_t *state;
     server_rec *s;
 
@@ -184,13 +255,19 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         return OK;
     }
     state = map_state(main_server, server_conf(main_server)->shared_memory);
-    if (!state) {
+    sealer = find_sealer(pconf, main_server);
+    if (!state || !sealer) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    bpe = load_bpe(pconf, main_server);
     for (s = main_server; s; s = s->next) {
         llmux_service_t *service = server_conf(s)->service;
 
         service->state = state;
+        service->bpe = bpe;
+        service->sealer = sealer;
+        service->media_reach.networks =
+            server_conf(main_server)->media_networks;
         service->created = apr_time_sec(apr_time_now());
         give_rows(ptemp, s, service);
     }

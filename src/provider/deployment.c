@@ -7,6 +7,9 @@
 
 #include "llmux/provider.h"
 
+/* Google, "Request predictions with Claude models": anthropic_version. */
+#define VERTEX_VERSION "vertex-2023-10-16"
+
 /* Key, weight and price are left out on purpose: to change them must not
  * make it another deployment. */
 void llmux_deployment_name(apr_pool_t *p, llmux_deployment_t *d, int ordinal)
@@ -25,8 +28,10 @@ void llmux_deployment_name(apr_pool_t *p, llmux_deployment_t *d, int ordinal)
     d->id[16] = '\0';
 }
 
-llmux_target_t llmux_deployment_target(const llmux_deployment_t *d)
+llmux_target_t llmux_deployment_target(const llmux_deployment_t *d,
+                                       const llmux_dialect_t *dialect)
 {
+    int vertex = d->provider->kind->address == LLMUX_ADDRESS_VERTEX;
     llmux_target_t target;
 
     memset(&target, 0, sizeof(target));
@@ -35,6 +40,11 @@ llmux_target_t llmux_deployment_target(const llmux_deployment_t *d)
     target.can = d->provider->can;
     target.max_tokens = d->provider->max_tokens;
     target.version = d->provider->version;
+    target.account = d->provider->account;
+    target.vertex = vertex;
+    if (vertex && dialect == &llmux_dialect_anthropic) {
+        target.body_version = VERTEX_VERSION;
+    }
     return target;
 }
 
@@ -43,7 +53,7 @@ const char *llmux_provider_lacks(const llmux_provider_t *pr)
     if (!pr->base_url) {
         return "no base URL";
     }
-    if (!pr->key && pr->kind->auth != LLMUX_AUTH_NONE
+    if (!pr->key && !pr->credential && pr->kind->auth != LLMUX_AUTH_NONE
         && pr->kind->auth != LLMUX_AUTH_OPTIONAL) {
         return "no key";
     }

@@ -21,9 +21,12 @@ static const llmux_kind_t kinds[] = {
 static const struct {
     const char *alias, *name;
 } aliases[] = {
+    { "amazon",         "bedrock" },
+    { "aws",            "bedrock" },
     { "azure_openai",   "azure" },
     { "azure-openai",   "azure" },
     { "claude",         "anthropic" },
+    { "cohere_chat",    "cohere-v2" },
     { "custom",         "openai-compatible" },
     { "fireworks_ai",   "fireworks" },
     { "google",         "gemini" },
@@ -33,10 +36,13 @@ static const struct {
     { "llamafile",      "llamacpp" },
     { "lm_studio",      "lmstudio" },
     { "nvidia_nim",     "nvidia" },
+    { "ollama_chat",    "ollama-native" },
     { "openai_like",    "openai-compatible" },
     { "openai-like",    "openai-compatible" },
     { "together_ai",    "together" },
     { "vercel_ai_gateway", "vercel" },
+    { "vertex_ai",      "vertex" },
+    { "vertexai",       "vertex" },
 };
 
 static const struct {
@@ -53,6 +59,8 @@ static const struct {
     { "media-url",          LLMUX_CAN_MEDIA_URL },
     { "cache-marks",        LLMUX_CAN_CACHE_MARK },
     { "responses",          LLMUX_CAN_RESPONSES },
+    { "completions",        LLMUX_CAN_COMPLETIONS },
+    { "embeddings",         LLMUX_CAN_EMBEDDINGS },
 };
 
 #define ABILITIES ((int)(sizeof(abilities) / sizeof(abilities[0])))
@@ -80,13 +88,6 @@ const llmux_kind_t *llmux_kind_named(const char *name)
         }
     }
     return kind;
-}
-
-const llmux_dialect_t *llmux_provider_dialect(const llmux_provider_t *pr,
-                                              const llmux_dialect_t *client)
-{
-    return client == &llmux_dialect_responses && pr->can & LLMUX_CAN_RESPONSES
-        ? client : pr->kind->dialect;
 }
 
 const llmux_kind_t *llmux_kinds(int *count)

@@ -1,4 +1,4 @@
-/* request.c - where a provider's request goes, and what signs it. */
+/* request.c - a provider's request: its headers, and what signs it. */
 
 #include <string.h>
 
@@ -8,125 +8,6 @@
 #include "llmux/provider.h"
 
 #define ANTHROPIC_VERSION "2023-06-01"
-#define AZURE_VERSION     "2024-10-21"
-
-/* ---- addresses ------------------------------------------------------- */
-
-/* Percent-encodes all but RFC 3986's unreserved characters. */
-static const char *path_escape(apr_pool_t *p, const char *s)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = apr_palloc(p, 3 * strlen(s) + 1);
-    char *to = out;
-
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-
-        if (apr_isalnum(c) || strchr("-._~", c)) {
-            *to++ = (char)c;
-        }
-        else {
-            *to++ = '%';
-            *to++ = digits[c >> 4];
-            *to++ = digits[c & 15];
-        }
-    }
-    *to = '\0';
-    return out;
-}
-
-/* Does the path of this URL end in a version such as /v1 or /v1beta? */
-static int has_version(const char *url)
-{
-    const char *last = strrchr(url, '/');
-
-    return last && last[1] == 'v' && apr_isdigit(last[2]);
-}
-
-static const char *openai_url(apr_pool_t *p, const llmux_deployment_t *d,
-                              const llmux_dialect_t *dialect, int streamed)
-{
-    return apr_pstrcat(p, d->provider->base_url, dialect->path, NULL);
-}
-
-static const char *anthropic_url(apr_pool_t *p, const llmux_deployment_t *d,
-                                 const llmux_dialect_t *dialect, int streamed)
-{
-    const char *base = d->provider->base_url;
-
-    return apr_pstrcat(p, base, has_version(base) ? "" : "/v1", "/messages",
-                       NULL);
-}
-
-/* Without alt=sse the stream would be one JSON array. */
-static const char *gemini_url(apr_pool_t *p, const llmux_deployment_t *d,
-                              const llmux_dialect_t *dialect, int streamed)
-{
-    const char *base = d->provider->base_url;
-    const char *model = d->model;
-
-    if (!strncmp(model, "models/", 7)) {
-        model += 7;
-    }
-    return apr_pstrcat(p, base, has_version(base) ? "" : "/v1beta",
-                       "/models/", path_escape(p, model),
-                       streamed ? ":streamGenerateContent?alt=sse"
-                                : ":generateContent", NULL);
-}
-
-static const char *azure_url(apr_pool_t *p, const llmux_deployment_t *d,
-                             const llmux_dialect_t *dialect, int streamed)
-{
-    const llmux_provider_t *pr = d->provider;
-
-    if (pr->azure_v1 || dialect != &llmux_dialect_openai) {
-        return apr_pstrcat(p, pr->base_url, "/openai/v1", dialect->path,
-                           pr->version ? "?api-version=" : NULL, pr->version,
-                           NULL);
-    }
-    return apr_pstrcat(p, pr->base_url, "/openai/deployments/",
-                       path_escape(p, d->model),
-                       "/chat/completions?api-version=",
-                       pr->version ? pr->version : AZURE_VERSION, NULL);
-}
-
-/* In the cloud its address is given with /api. */
-static const char *ollama_url(apr_pool_t *p, const llmux_deployment_t *d,
-                              const llmux_dialect_t *dialect, int streamed)
-{
-    const char *base = d->provider->base_url;
-    const char *last = strrchr(base, '/');
-
-    return apr_pstrcat(p, base, last && !strcmp(last, "/api") ? "" : "/api",
-                       "/chat", NULL);
-}
-
-static const char *cohere_url(apr_pool_t *p, const llmux_deployment_t *d,
-                              const llmux_dialect_t *dialect, int streamed)
-{
-    const char *base = d->provider->base_url;
-
-    return apr_pstrcat(p, base, has_version(base) ? "" : "/v2", "/chat",
-                       NULL);
-}
-
-static const char *(*const addresses[])(apr_pool_t *p,
-                                        const llmux_deployment_t *d,
-                                        const llmux_dialect_t *dialect,
-                                        int streamed) = {
-    [LLMUX_ADDRESS_OPENAI] = openai_url,
-    [LLMUX_ADDRESS_ANTHROPIC] = anthropic_url,
-    [LLMUX_ADDRESS_GEMINI] = gemini_url,
-    [LLMUX_ADDRESS_AZURE] = azure_url,
-    [LLMUX_ADDRESS_OLLAMA] = ollama_url,
-    [LLMUX_ADDRESS_COHERE] = cohere_url,
-};
-
-const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
-                               const llmux_dialect_t *dialect, int streamed)
-{
-    return addresses[d->provider->kind->address](p, d, dialect, streamed);
-}
 
 /* ---- headers up ------------------------------------------------------ */
 
@@ -148,10 +29,12 @@ static const struct {
     [LLMUX_AUTH_ANTHROPIC] = { "x-api-key", "" },
     [LLMUX_AUTH_GOOGLE]    = { "x-goog-api-key", "" },
     [LLMUX_AUTH_AZURE]     = { "api-key", "" },
+    [LLMUX_AUTH_AWS]       = { "Authorization", "Bearer " },
+    [LLMUX_AUTH_CLOUD]     = { "x-goog-api-key", "" },
 };
 
-static void sign(apr_pool_t *p, const llmux_provider_t *pr,
-                 apr_array_header_t *headers)
+static void sign_by_key(apr_pool_t *p, const llmux_provider_t *pr,
+                        apr_array_header_t *headers)
 {
     llmux_slice_t key;
 
@@ -162,6 +45,23 @@ static void sign(apr_pool_t *p, const llmux_provider_t *pr,
     add(headers, auths[pr->kind->auth].header,
         apr_psprintf(p, "%s%.*s", auths[pr->kind->auth].prefix, (int)key.len,
                      key.data));
+}
+
+/* Comes last: AWS signs what all other headers say. */
+static void sign_by_grant(apr_pool_t *p, const llmux_provider_t *pr,
+                          const llmux_outgoing_t *out, llmux_request_t *rq)
+{
+    if (pr->kind->auth == LLMUX_AUTH_AWS) {
+        llmux_sigv4_sign(p, rq, out->grant, pr->region, "bedrock", out->now);
+    }
+    else {
+        add(rq->headers, "Authorization",
+            apr_pstrcat(p, "Bearer ", out->grant->token, NULL));
+        if (pr->credential->quota_project) {
+            add(rq->headers, "x-goog-user-project",
+                pr->credential->quota_project);
+        }
+    }
 }
 
 /* What of the client's headers may go up (DECISIONS: allow-lists both ways).
@@ -216,6 +116,12 @@ static void configured(const llmux_provider_t *pr,
     }
 }
 
+static const char *const streams[] = {
+    [LLMUX_FRAME_SSE]   = "text/event-stream",
+    [LLMUX_FRAME_LINES] = "application/x-ndjson",
+    [LLMUX_FRAME_AWS]   = "application/vnd.amazon.eventstream",
+};
+
 /* The operator's, or that in which the client wrote what passes. */
 static const char *anthropic_version(const llmux_provider_t *pr,
                                      const llmux_outgoing_t *out)
@@ -242,8 +148,7 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     rq->headers = apr_array_make(p, 12, sizeof(llmux_header_t));
     add(rq->headers, "Content-Type", "application/json");
     if (out->streamed) {
-        add(rq->headers, "Accept", out->dialect->frame == LLMUX_FRAME_LINES
-            ? "application/x-ndjson" : "text/event-stream");
+        add(rq->headers, "Accept", streams[out->dialect->frame]);
     }
     add(rq->headers, "User-Agent", "mod_llmux");
     add(rq->headers, "X-Request-ID", out->request_id);
@@ -253,9 +158,12 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     if (pr->kind->address == LLMUX_ADDRESS_ANTHROPIC) {
         add(rq->headers, "anthropic-version", anthropic_version(pr, out));
     }
-    sign(p, pr, rq->headers);
+    sign_by_key(p, pr, rq->headers);
     pass_up(rq->headers, out);
     configured(pr, rq->headers);
+    if (out->grant) {
+        sign_by_grant(p, pr, out, rq);
+    }
     return rq;
 }
 

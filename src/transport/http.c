@@ -141,6 +141,20 @@ static apr_status_t begin(wire_t *w)
                       : wire_fail(w, LLMUX_FAIL_LOCAL, "out of memory");
 }
 
+/* What may not be connected to is not there. */
+static void keep_reachable(const wire_t *w, llmux_addresses_t *found)
+{
+    int i, n = 0;
+
+    for (i = 0; i < found->count; i++) {
+        if (llmux_reach_allows(w->up->reach,
+                               (const struct sockaddr *)&found->at[i].sa)) {
+            found->at[n++] = found->at[i];
+        }
+    }
+    found->count = n;
+}
+
 static apr_status_t resolve(wire_t *w, llmux_wait_t *wait)
 {
     opening_t *o = w->opening;
@@ -154,6 +168,12 @@ static apr_status_t resolve(wire_t *w, llmux_wait_t *wait)
     }
     if (rv == APR_EAGAIN) {
         rv = llmux_lookup_step(o->lookup, w->env, &o->found, wait, &why);
+    }
+    if (rv == APR_SUCCESS && w->up->reach) {
+        keep_reachable(w, &o->found);
+        if (!o->found.count) {
+            return wire_fail(w, LLMUX_FAIL_ADDRESS, "not a public address");
+        }
     }
     if (rv == APR_SUCCESS) {
         llmux_dial_start(&o->dial, w->env, &o->found);
@@ -424,7 +444,7 @@ static void start(wire_t *w, const llmux_request_t *rq)
     llmux_slice_t path;
     const char *why = NULL;
 
-    w->origin = llmux_http_origin(rq->url, rq->upstream, &path);
+    w->origin = llmux_http_origin(w->p, rq->url, rq->upstream, &path);
     if (!w->origin) {
         wire_fail(w, LLMUX_FAIL_LOCAL, "the URL cannot be asked");
         return;

@@ -182,7 +182,7 @@ static llmux_origin_t *origin_find(const address_t *a,
     return o;
 }
 
-llmux_origin_t *llmux_http_origin(const char *url,
+llmux_origin_t *llmux_http_origin(apr_pool_t *p, const char *url,
                                   const llmux_upstream_t *up,
                                   llmux_slice_t *path)
 {
@@ -194,7 +194,7 @@ llmux_origin_t *llmux_http_origin(const char *url,
         return NULL;
     }
     *path = a.path;
-    return origin_find(&a, up);
+    return up->reach ? origin_create(p, &a, up) : origin_find(&a, up);
 }
 
 /* ---- idle connections -------------------------------------------------- */

@@ -47,10 +47,11 @@ const llmux_http_t *llmux_http_shared(void);
 
 /**
  * The origin of a URL. `path` gets what is to be asked for there, in the
- * URL, up to a fragment; "" means "/".
+ * URL, up to a fragment; "" means "/". Kept for all, but for one that
+ * strangers have named (`up->reach`): that lives in `p`.
  * @return NULL if it is no URL that can be asked
  */
-llmux_origin_t *llmux_http_origin(const char *url,
+llmux_origin_t *llmux_http_origin(apr_pool_t *p, const char *url,
                                   const llmux_upstream_t *up,
                                   llmux_slice_t *path);
 

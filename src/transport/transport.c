@@ -58,6 +58,7 @@ static const char *const fail_names[] = {
     [LLMUX_FAIL_TOTAL_TIMEOUT]      = "total timeout",
     [LLMUX_FAIL_RESET]              = "connection reset",
     [LLMUX_FAIL_PROTOCOL]           = "protocol error",
+    [LLMUX_FAIL_ADDRESS]            = "address not allowed",
     [LLMUX_FAIL_LOCAL]              = "local failure"
 };
 

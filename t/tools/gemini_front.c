@@ -23,6 +23,8 @@
 
 #define TEXT_MAX (1u << 26)
 
+static const llmux_sealer_t *keys;
+
 /* ---- what an answer says --------------------------------------------- */
 
 /* All that one candidate said, whatever the pieces were. */
@@ -131,11 +133,14 @@ static void add_logprobs(llmux_buf_t *others, llmux_slice_t list)
     }
 }
 
-/* Another maker's comes back in its envelope. */
+/* Another maker's comes back under a seal. */
 static void take_token(answer_t *a, cand_t *c, llmux_token_t token)
 {
+    llmux_chat_t *chat = llmux_chat_create(a->pool);
+
+    chat->sealer = keys;
     if (token.maker == LLMUX_MAKER_GEMINI) {
-        token = llmux_gemini_token_read(a->pool, token.bytes);
+        token = llmux_gemini_token_open(chat, token.bytes);
     }
     llmux_buf_addf(c->tokens, "%s ", maker_names[token.maker]);
     llmux_buf_add_slice(c->tokens, token.bytes);
@@ -341,7 +346,8 @@ static void answer(apr_pool_t *p, llmux_jw_t *w,
 
     for (i = 0; i < 3; i++) {
         llmux_encode_t how = { .streamed = i > 0, .show_thinking = 1,
-                               .id = "ours", .array = i == 2 };
+                               .id = "ours", .array = i == 2,
+                               .sealer = keys };
 
         first->encoders[i] = llmux_dialect_gemini.encoder(p, &how);
         first->encoded[i] = llmux_buf_create(p, TEXT_MAX);
@@ -372,7 +378,7 @@ static int passes(apr_pool_t *p, llmux_slice_t bytes,
     if (*err) {
         return 0;
     }
-    llmux_dialect_gemini.edit(out, p, &head, bytes, target);
+    llmux_dialect_gemini.edit(out, p, &head, bytes, target, NULL);
     return llmux_slice_equal(llmux_buf_slice(out), bytes);
 }
 
@@ -470,6 +476,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     apr_pool_create(&p, pool);
+    keys = llmux_sealer_random(pool);
     while (good && fgets(line, sizeof(line), stdin)) {
         good = job(p, line);
         apr_pool_clear(p);

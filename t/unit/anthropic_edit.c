@@ -70,7 +70,13 @@ static void test_bad(void)
 #define CITED "{'type':'text','text':'a','citations':[{'x':1}]}"
 #define UNCITED "{'type':'text','text':'a','citations':[]}"
 
-static const struct { const char *name, *version, *json, *want; } edits[] = {
+#define VERTEX "'anthropic_version':'vertex-\\t1'"
+
+/* The last: what stands in the body in place of a model; and what the client
+ * is told to be left out. */
+static const struct {
+    const char *name, *version, *json, *want, *body_version, *told;
+} edits[] = {
     { "the model, and nothing else", NULL,
       "{ 'model' : 'claude',\n'temperature':0.50,'new':[1, 2 ]," M " }",
       "{ 'model' : 'up\\t',\n'temperature':0.50,'new':[1, 2 ]," M " }" },
@@ -78,8 +84,14 @@ static const struct { const char *name, *version, *json, *want; } edits[] = {
       "{'model':'claude','top_k':1," M "}",
       "{'model':'up\\t','top_k':1," M "}" },
     { "the newer one takes no sampling", STRICT,
-      "{'temperature':1,'model':'claude', 'top_p':1," M ",'top_k':null}",
+      "{'temperature':1,'model':'claude', 'top_p':1.0," M ",'top_k':null}",
       "{'model':'up\\t'," M "}" },
+    { "... and what it takes away is told", STRICT,
+      "{'temperature':0.5,'model':'claude','top_p':0," M ",'top_k':1}",
+      "{'model':'up\\t'," M "}", NULL, "drop=temperature,top_p,top_k" },
+    { "... also where it is no number", STRICT,
+      "{'temperature':'x','model':'claude'," M "}",
+      "{'model':'up\\t'," M "}", NULL, "drop=temperature" },
     { "no sources in what the client says", STRICT,
       "{'model':'m','messages':[{'role':'user','content':[" CITED ",{'type':"
       "'tool_result','tool_use_id':'t','content':[" CITED ",{'type':"
@@ -90,15 +102,39 @@ static const struct { const char *name, *version, *json, *want; } edits[] = {
       "{'type':'tool_result','tool_use_id':'t','content':[" UNCITED ",{'type':"
       "'search_result','content':[" UNCITED "],'citations':{'enabled':true}}]"
       "}]},{'role':'assistant','content':[" CITED "]},{'role':'user','content'"
-      ":'citations'}]}" },
+      ":'citations'}]}", NULL, "drop=messages.content.citations" },
     { "... which the older one takes", NULL,
       "{'model':'m','messages':[{'role':'user','content':[" CITED "]}]}",
-      "{'model':'up\\t','messages':[{'role':'user','content':[" CITED "]}]}" }
+      "{'model':'up\\t','messages':[{'role':'user','content':[" CITED "]}]}" },
+    { "a version in place of the model", NULL,
+      "{ 'model' : 'claude',\n'stream':true,'new':[1, 2 ]," M " }",
+      "{" VERTEX ", 'stream':true,'new':[1, 2 ]," M " }", "vertex-\t1" },
+    { "... which the path had", NULL, "{" M ",'model':'m'}",
+      "{" VERTEX "," M "}", "vertex-\t1" },
+    { "... not the client's own", NULL,
+      "{'anthropic_version':'x','model':'m'," M ",'anthropic_beta':['b']}",
+      "{" VERTEX "," M ",'anthropic_beta':['b']}", "vertex-\t1" },
+    { "... nor behind", NULL,
+      "{'model':'m'," M ",'anthropic_version':{'x':[]}}",
+      "{" VERTEX "," M "}", "vertex-\t1" },
+    { "... of a newer version", STRICT,
+      "{'top_k':1,'model':'m','temperature':1," M ",'anthropic_version':1}",
+      "{" VERTEX "," M "}", "vertex-\t1", "drop=top_k" },
+    { "another cloud has tiers of its own", NULL,
+      "{'model':'m','service_tier':'standard_only'," M "}",
+      "{" VERTEX "," M "}", "vertex-\t1", "drop=service_tier" },
+    { "... and nobody misses the usual one", NULL,
+      "{'model':'m'," M ",'service_tier':'auto'}",
+      "{" VERTEX "," M "}", "vertex-\t1" },
+    { "the vendor's own tier passes", NULL,
+      "{'model':'m'," M ",'service_tier':'standard_only'}",
+      "{'model':'up\\t'," M ",'service_tier':'standard_only'}" }
 };
 
 static void test_edits(void)
 {
     llmux_target_t target = { .name = "x", .model = llmux_slice("up\t") };
+    llmux_warnings_t *warnings;
     llmux_buf_t *out;
     llmux_head_t head;
     const char *json;
@@ -107,11 +143,121 @@ static void test_edits(void)
     for (i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
         json = quotes(pool, edits[i].json);
         out = llmux_buf_create(pool, 1 << 16);
+        warnings = llmux_warnings_create(pool, 0);
         target.version = edits[i].version;
+        target.body_version = edits[i].body_version;
         ok(!head_of(json, &head), "a body");
         llmux_dialect_anthropic.edit(out, pool, &head, llmux_slice(json),
-                                     &target);
+                                     &target, warnings);
         is_str(out->data, quotes(pool, edits[i].want), edits[i].name);
+        is_str(llmux_warnings_header(pool, warnings), edits[i].told,
+               "  ... and this is told");
+    }
+}
+
+/* ---- thoughts that go -------------------------------------------------- */
+
+#define THOUGHT "{'type':'thinking','thinking':'a','signature':'EqQB'}"
+#define FOREIGN "{'type':'thinking','thinking':'a','signature':'gw2.k.x'}"
+#define HIDDEN  "{'type':'redacted_thinking','data':'gw2.k.x'}"
+#define USE     "{'type':'tool_use','id':'t','name':'f','input':{}}"
+#define WORDS   "{'type':'text','text':'b'}"
+#define EMPTY   "{'type':'text','text':'(empty message)'}"
+#define HE(blocks) "{'role':'assistant','content':[" blocks "]}"
+#define RESULT  "{'role':'user','content':[{'type':'text','text':'c'}," \
+                "{'type':'tool_result','tool_use_id':'t'}]}"
+#define ASK     "{'role':'user','content':'tool_result'}"
+#define COUNTED "'thinking':{'type':'enabled','budget_tokens':1024}"
+#define LEFT    "drop=reasoning_content"
+#define STOPPED LEFT ",thinking"
+
+/* The messages, before and after; and whether they still think. */
+static const struct {
+    const char *name, *rest, *json, *want, *left, *told;
+} thoughts[] = {
+    { "what was begun with a thought cannot go on without", "," COUNTED,
+      ASK "," HE(FOREIGN "," USE) "," RESULT,
+      ASK "," HE(USE) "," RESULT, "", STOPPED },
+    { "... nor with a hidden one", "," COUNTED,
+      ASK "," HE(HIDDEN "," WORDS "," USE) "," RESULT,
+      ASK "," HE(WORDS "," USE) "," RESULT, "", STOPPED },
+    { "... nor some calls later", "," COUNTED,
+      ASK "," HE(FOREIGN "," USE) "," RESULT "," HE(USE) "," RESULT,
+      ASK "," HE(USE) "," RESULT "," HE(USE) "," RESULT, "", STOPPED },
+    { "... nor with the words of an answer that paused", "," COUNTED,
+      ASK "," HE(FOREIGN "," WORDS), ASK "," HE(WORDS), "", STOPPED },
+    { "... nor with none at all", "," COUNTED,
+      ASK "," HE(FOREIGN) "," RESULT, ASK "," HE(EMPTY) "," RESULT, "",
+      STOPPED },
+    { "with a thought of its own it can", "," COUNTED,
+      ASK "," HE(FOREIGN "," THOUGHT "," USE) "," RESULT,
+      ASK "," HE(THOUGHT "," USE) "," RESULT, "," COUNTED, LEFT },
+    { "... also with a hidden one", "," COUNTED,
+      ASK "," HE(FOREIGN ",{'type':'redacted_thinking','data':'R'}," USE) ","
+      RESULT,
+      ASK "," HE("{'type':'redacted_thinking','data':'R'}," USE) "," RESULT,
+      "," COUNTED, LEFT },
+    { "... and so can what was finished", "," COUNTED,
+      ASK "," HE(FOREIGN "," USE) "," RESULT "," HE(WORDS) "," ASK,
+      ASK "," HE(USE) "," RESULT "," HE(WORDS) "," ASK, "," COUNTED, LEFT },
+    { "... before a turn that is not", "," COUNTED,
+      ASK "," HE(FOREIGN "," WORDS) "," ASK "," HE(THOUGHT "," USE) ","
+      RESULT,
+      ASK "," HE(WORDS) "," ASK "," HE(THOUGHT "," USE) "," RESULT,
+      "," COUNTED, LEFT },
+    { "nothing went, nothing stops", "," COUNTED,
+      ASK "," HE(USE) ",{'role':'user','content':[{'type':'tool_result',"
+      "'content':'gw2.'}]}",
+      ASK "," HE(USE) ",{'role':'user','content':[{'type':'tool_result',"
+      "'content':'gw2.'}]}", "," COUNTED, NULL },
+    { "who thinks adaptively need not begin with it",
+      ",'thinking':{'type':'adaptive'}",
+      ASK "," HE(FOREIGN "," USE) "," RESULT, ASK "," HE(USE) "," RESULT,
+      ",'thinking':{'type':'adaptive'}", LEFT },
+    { "... nor who does not think", ",'thinking':null",
+      ASK "," HE(FOREIGN "," USE) "," RESULT, ASK "," HE(USE) "," RESULT,
+      ",'thinking':null", LEFT },
+    { "what clears thoughts goes with them, and nothing else",
+      "," COUNTED ",'output_config':{'effort':'low'},'context_management':{"
+      "'edits':[{'type':'clear_thinking_20251015'},{'type':'clear_tool_uses',"
+      "'keep':{'type':'clear_thinking'}}]}",
+      ASK "," HE(FOREIGN "," USE) "," RESULT, ASK "," HE(USE) "," RESULT,
+      ",'output_config':{'effort':'low'},'context_management':{"
+      "'edits':[{'type':'clear_tool_uses',"
+      "'keep':{'type':'clear_thinking'}}]}",
+      STOPPED ",context_management.edits" },
+    { "things that are none of that", "," COUNTED ",'context_management':7",
+      ASK "," HE(FOREIGN "," USE) ",7," HE("7") "," RESULT,
+      ASK "," HE(USE) ",7," HE("7") "," RESULT, ",'context_management':7",
+      STOPPED }
+};
+
+static const char *body_of(const char *messages, const char *rest)
+{
+    return quotes(pool, apr_pstrcat(pool, "{'model':'m','messages':[",
+                                    messages, "]", rest, "}", NULL));
+}
+
+static void test_thoughts(void)
+{
+    llmux_target_t target = { .name = "x", .model = llmux_slice("m") };
+    llmux_warnings_t *warnings;
+    llmux_buf_t *out;
+    llmux_head_t head;
+    const char *json;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(thoughts) / sizeof(thoughts[0]); i++) {
+        json = body_of(thoughts[i].json, thoughts[i].rest);
+        out = llmux_buf_create(pool, 1 << 16);
+        warnings = llmux_warnings_create(pool, 0);
+        ok(!head_of(json, &head), "a body");
+        llmux_dialect_anthropic.edit(out, pool, &head, llmux_slice(json),
+                                     &target, warnings);
+        is_str(out->data, body_of(thoughts[i].want, thoughts[i].left),
+               thoughts[i].name);
+        is_str(llmux_warnings_header(pool, warnings), thoughts[i].told,
+               "  ... and this is told");
     }
 }
 
@@ -155,6 +301,7 @@ int main(void)
     test_head();
     test_bad();
     test_edits();
+    test_thoughts();
     test_errors();
     apr_pool_destroy(pool);
     return tap_done();

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "seals.h"
 #include "tap.h"
 #include "transcript.h"
 
@@ -145,7 +146,8 @@ static llmux_event_t event_of(apr_pool_t *p, const line_t *l)
 static const char *play(apr_pool_t *p, const llmux_encode_t *how,
                         const char *script)
 {
-    llmux_encoder_t *e = llmux_dialect_anthropic.encoder(p, how);
+    const llmux_encode_t sealing = with_seals(*how);
+    llmux_encoder_t *e = llmux_dialect_anthropic.encoder(p, &sealing);
     llmux_buf_t *out = llmux_buf_create(p, 1 << 26);
     char *all = apr_pstrdup(p, quotes(p, script)), *last, *text, *end;
     llmux_event_t ev;
@@ -161,7 +163,8 @@ static const char *play(apr_pool_t *p, const llmux_encode_t *how,
         ev = event_of(p, &line);
         e->event(e, &ev, out);
     }
-    return out->failed ? "failed" : llmux_slice_str(p, llmux_buf_slice(out));
+    return out->failed ? "failed"
+        : unsealed(p, llmux_slice_str(p, llmux_buf_slice(out)));
 }
 
 static const llmux_encode_t streamed = {
@@ -258,12 +261,12 @@ static const struct { const char *name, *script, *want; } streams[] = {
       "S i m\no 0 think\nh 0 Hm\n. 0\no 1 think\nh 1 So\nk 1 openai SIG\n. 1\n"
       "o 2 think\n. 2\nf stop\nE",
       NO_USAGE THINK("0") THOUGHT("0", "Hm") SIGNED("0", "")
-      THINK("1") THOUGHT("1", "So") SIGNED("1", "gw1.r.U0lH")
+      THINK("1") THOUGHT("1", "So") SIGNED("1", "<<openai:SIG>>")
       END("end_turn") },
     { "a call's token stands before it",
       "S i m\no 0 call a f\nk 0 gemini SIG\na 0 {}\n. 0\no 1 call b g\na 1 {}\n"
       "k 1 gemini LATE\n. 1\nf calls\nE",
-      NO_USAGE THINK("0") SIGNED("0", "gw1.g.U0lH")
+      NO_USAGE THINK("0") SIGNED("0", "<<gemini:SIG@a>>")
       CALL("1", "a", "f") ARGS("1", "{}") STOP("1")
       CALL("2", "b", "g") ARGS("2", "{}") STOP("2") END("tool_use") },
     { "a call as it comes, one without arguments, text around them",
@@ -429,7 +432,7 @@ static void test_wishes(apr_pool_t *p)
     chat->show_thinking = LLMUX_NO;
     is_str(play(p, &how, thinks), quotes(p, MESSAGE(
         "{'type':'thinking','thinking':'','signature':'S'},"
-        "{'type':'thinking','thinking':'','signature':'gw1.g.Rw'},"
+        "{'type':'thinking','thinking':'','signature':'<<gemini:G@a>>'},"
         "{'type':'tool_use','id':'a','name':'f','input':{}}",
         "tool_use" ZERO)), "no words of it where the client wants none");
     how.model = llmux_slice("asked");
@@ -572,7 +575,7 @@ static void test_there_and_back(apr_pool_t *p)
     for (i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
         const char *bytes = play(p, &streamed, streams[i].script);
 
-        if (strstr(bytes, "event: error") || strstr(bytes, "gw1.")
+        if (strstr(bytes, "event: error") || strstr(bytes, "<<")
             || !strstr(bytes, "message_stop")) {
             continue;       /* nothing whole; tokens would not be its own */
         }

@@ -1,6 +1,7 @@
 /* anthropic_read.c - tests of reading a client's Messages body. */
 
 #include "chat_dump.h"
+#include "seals.h"
 #include "tap.h"
 #include "transcript.h"
 
@@ -11,9 +12,9 @@ static const llmux_error_t *read_body(apr_pool_t *p, const char *version,
                                       const char *body, llmux_chat_t **chat)
 {
     const llmux_json_t *v = llmux_json_parse(
-        p, llmux_slice(quotes(p, body)), 0, NULL);
+        p, llmux_slice(sealed(p, quotes(p, body))), 0, NULL);
 
-    *chat = llmux_chat_create(p);
+    *chat = chat_with_seals(p);
     (*chat)->version = version;
     return llmux_dialect_anthropic.read(*chat, v);
 }
@@ -141,12 +142,12 @@ static const struct {
       SAYS("{'role':'assistant','content':["
            "{'type':'thinking','thinking':'Hm','signature':'EqQB'},"
            "{'type':'redacted_thinking','data':'EmwK'},"
-           "{'type':'thinking','thinking':'','signature':'gw1.g.U0lH'},"
-           "{'type':'thinking','thinking':'x','signature':'gw1.r.-_8'},"
-           "{'type':'thinking','thinking':'y','signature':'gw1.x.AAAA'},"
+           "{'type':'thinking','thinking':'','signature':'<<gemini:SIG>>'},"
+           "{'type':'thinking','thinking':'x','signature':'<<openai:ENC>>'},"
+           "{'type':'thinking','thinking':'y','signature':'gw1.g.AAAA'},"
            "{'type':'thinking','thinking':'z'}]}"),
       "assistant\n  think text=Hm anthropic=EqQB\n  think redacted=EmwK\n"
-      "  think text= gemini=SIG\n  think text=x openai=\xfb\xff\n"
+      "  think text= gemini=SIG\n  think text=x openai=ENC\n"
       "  think text=y\n  think text=z\n" PLAIN },
     { "what the vendor's servers did is lost, but said to be",
       SAYS("{'role':'assistant','content':[{'type':'server_tool_use','id':"

@@ -800,6 +800,30 @@ static void test_target(apr_pool_t *p)
     is_str(warnings, "drop=temperature,top_p,top_k", "  ... and says so");
 }
 
+/* Where the model stands in the path, as at Vertex AI. */
+static void test_body_version(apr_pool_t *p)
+{
+    llmux_target_t target = { .name = "vertex" };
+    const char *warnings;
+
+    target.model = llmux_slice("claude-opus-4@20250514");
+    target.body_version = "vertex-2023-10-16";
+    is_str(written(p, &target, HI ",'max_tokens':5,'stream':true",
+                   &warnings),
+           quoted(p, "{'anthropic_version':'vertex-2023-10-16','max_tokens':"
+                  "5," SENT_HI ",'stream':true}"),
+           "a version in place of the model");
+    is_str(warnings, NULL, "  ... is nothing to be told");
+    is_str(written(p, &target, HI ",'max_tokens':5,'service_tier':'auto'",
+                   &warnings),
+           quoted(p, "{'anthropic_version':'vertex-2023-10-16','max_tokens':"
+                  "5," SENT_HI "}"), "no tiers there");
+    is_str(warnings, NULL, "  ... and the usual one is no loss");
+    written(p, &target, HI ",'max_tokens':5,'service_tier':'priority'",
+            &warnings);
+    is_str(warnings, "drop=service_tier", "  ... but another one is");
+}
+
 static void test_full(apr_pool_t *p)
 {
     llmux_target_t target = { .name = "anthropic" };
@@ -866,6 +890,7 @@ int main(void)
     test_cases(p);
     test_refusals(p);
     test_target(p);
+    test_body_version(p);
     test_full(p);
     test_models();
     apr_pool_destroy(p);

@@ -18,6 +18,7 @@
 #include <json-c/json.h>
 
 #include "dialect/openai_answer.h"
+#include "seals.h"
 #include "tap.h"
 #include "transcript.h"
 
@@ -546,6 +547,7 @@ static const struct {
 
 /* Bytes of a request as the gateway makes them, NULL when refused. */
 static const char *edit(const char *text, const llmux_target_t *target,
+                        llmux_warnings_t *warnings,
                         const llmux_error_t **err)
 {
     llmux_json_parser_t *parser = llmux_json_parser_create(pool);
@@ -557,7 +559,7 @@ static const char *edit(const char *text, const llmux_target_t *target,
     if (*err) {
         return NULL;
     }
-    llmux_dialect_openai.edit(out, pool, &head, body, target);
+    llmux_dialect_openai.edit(out, pool, &head, body, target, warnings);
     return out->data;
 }
 
@@ -581,7 +583,7 @@ static const char *write_as(const llmux_dialect_t *dialect, const char *text,
 {
     const llmux_json_t *json = llmux_json_parse(pool, llmux_slice(text), 0,
                                                 NULL);
-    llmux_chat_t *chat = llmux_chat_create(pool);
+    llmux_chat_t *chat = chat_with_seals(pool);
     llmux_buf_t *out = llmux_buf_create(pool, 1 << 20);
     llmux_buf_t *again = llmux_buf_create(pool, 1 << 20);
     apr_pool_t *scratch;
@@ -619,7 +621,7 @@ static const char *write_request(const char *dialect, const char *model,
     const char *text = quotes(pool, body);
 
     return !strcmp(dialect, "edit")
-        ? edit(text, &target, err)
+        ? edit(text, &target, warnings, err)
         : write_as(llmux_dialect_named(dialect), text, &target, warnings, err);
 }
 
@@ -982,7 +984,8 @@ static void to_client(void *baton, const llmux_event_t *ev)
 static const char *answer(const char *dialect, const llmux_encode_t *how,
                           const char *bytes, apr_size_t step)
 {
-    client_t c = { llmux_dialect_openai.encoder(pool, how),
+    const llmux_encode_t sealing = with_seals(*how);
+    client_t c = { llmux_dialect_openai.encoder(pool, &sealing),
                    llmux_buf_create(pool, 1 << 20) };
     llmux_stream_t *s = llmux_stream_open(pool, &test_env,
                                           llmux_dialect_named(dialect),
@@ -996,6 +999,13 @@ static const char *answer(const char *dialect, const llmux_encode_t *how,
     return apr_pstrdup(pool, c.out->data ? c.out->data : "");
 }
 
+/* What the client gets, with the tokens that are under seal. */
+static const char *shown(const char *dialect, const llmux_encode_t *how,
+                         const char *bytes, apr_size_t step)
+{
+    return bare(pool, unsealed(pool, answer(dialect, how, bytes, step)));
+}
+
 static void test_answer(int i)
 {
     const llmux_encode_t how = {
@@ -1004,12 +1014,12 @@ static void test_answer(int i)
     };
     const char *bytes = how.streamed ? events(pool, answers[i].bytes)
                                      : quotes(pool, answers[i].bytes);
-    const char *got = answer(answers[i].dialect, &how, bytes, strlen(bytes));
+    const char *got = shown(answers[i].dialect, &how, bytes, strlen(bytes));
     const char *once = strstr(got, "\"role\"");
 
     check(answers[i].name, got, answers[i].want, answers[i].absent);
     /* 7.26, 7.96 */
-    ok(!strcmp(got, answer(answers[i].dialect, &how, bytes, 1)),
+    ok(!strcmp(got, shown(answers[i].dialect, &how, bytes, 1)),
        "... however it is cut");
     ok(!once || strstr(got, "\"index\":1,\"message\"")
        || !strstr(once + 1, "\"role\""), "... and with one role");

@@ -97,7 +97,13 @@ static void test_bad(void)
 #define OLD "gemini-2.5-flash"
 #define NEW "gemini-3-pro"
 
-static const struct { const char *name, *model, *json, *edited; } edits[] = {
+#define ASKED "'contents':[{'role':'user','parts':[{'text':'hi'}]}]"
+
+static const struct {
+    const char *name, *model, *json, *edited;
+    int vertex;
+    const char *told;
+} edits[] = {
     { "nothing to change: no byte changes", OLD,
       " { 'zzz' : 1.0 ,\n" C " , 'contents2' : [ ] }\n", NULL },
     { "a model goes, the URL has it", OLD,
@@ -128,11 +134,12 @@ static const struct { const char *name, *model, *json, *edited; } edits[] = {
       "]}",
       "{'contents':[" TURN("model", "{'text':'a','thought':true},{"
       "'text':'b'},{'text':'c' ,'x':1},{ }") ","
-      TURN("model", "{" CALL "}") "]}" },
+      TURN("model", "{" CALL "}") "]}", 0, "drop=reasoning_content" },
     { "and leave the word for none where one is needed", NEW,
       "{'contents':" TURN("model", "{" CALL "," SEAL "},{" SEAL "," CALL "}")
       "}",
-      "{'contents':" TURN("model", "{" SKIP "," CALL "},{" CALL "}") "}" },
+      "{'contents':" TURN("model", "{" SKIP "," CALL "},{" CALL "}") "}", 0,
+      "drop=reasoning_content" },
     { "words of a user are nobody's signature", NEW,
       "{'contents':[" TURN("user", "{'text':'Z3cxL \\'functionCall\\''}") "]}",
       NULL },
@@ -140,13 +147,68 @@ static const struct { const char *name, *model, *json, *edited; } edits[] = {
       "{'contents':[7,{'role':'model','parts':{" CALL "}},{'role':'model',"
       "'parts':[1,{'functionCall':null}]}]}",
       "{'contents':[7,{'role':'model','parts':{" SKIP "," CALL "}},{'role':"
-      "'model','parts':[1,{'functionCall':null}]}]}" }
+      "'model','parts':[1,{'functionCall':null}]}]}" },
+    { "Vertex AI: nothing to change", NEW,
+      " { 'zzz' : 1.0 ,\n" ASKED " , 'labels' : { 'a':'b' } }\n", NULL, 1 },
+    { "it is told who speaks", OLD,
+      "{'contents':[{'parts':[]},{'role':null,'parts':[]},{},7,{'role':'',"
+      "'parts':[]}," TURN("function", "") "," TURN("model", "") "]}",
+      "{'contents':[{'role':'user','parts':[]},{'role':'user','parts':[]},{"
+      "'role':'user'},7,{'role':'user','parts':[]}," TURN("user", "") ","
+      TURN("model", "") "]}", 1 },
+    { "... also without brackets", OLD, "{'contents':{'parts':{'text':'a'}}}",
+      "{'contents':{'role':'user','parts':{'text':'a'}}}", 1 },
+    { "it knows no ids of calls", OLD,
+      "{'contents':[" TURN("model", "{'functionCall':{'id':'1','name':'f',"
+      "'args':{'id':1}}},{'function_call':{'name':'f','id':'2'}},{"
+      "'functionCall':{'id':'3'}},{'functionCall':{'name':'id'}}") ","
+      TURN("user", "{'functionResponse':{'name':'f' , 'id':'1','response':{"
+      "'id':1}}},{'function_response':{'id':null,'name':'f'}}") "]}",
+      "{'contents':[" TURN("model", "{'functionCall':{'name':'f',"
+      "'args':{'id':1}}},{'function_call':{'name':'f'}},{"
+      "'functionCall':{}},{'functionCall':{'name':'id'}}") ","
+      TURN("user", "{'functionResponse':{'name':'f','response':{"
+      "'id':1}}},{'function_response':{'name':'f'}}") "]}", 1 },
+    { "... with all the rest that goes", NEW,
+      "{'contents':[" TURN("model", "{" SEAL ",'partMetadata':{'a':1},"
+      "'functionCall':{'id':'1','name':'f'},'part_metadata':{}}") ","
+      TURN("user", "{'text':'a','partMetadata':{'a':1}," SEAL "}") "]}",
+      "{'contents':[" TURN("model", "{" SKIP ",'functionCall':{'name':'f'}}")
+      "," TURN("user", "{'text':'a'}") "]}", 1,
+      "drop=reasoning_content,contents.parts.partMetadata" },
+    { "... which nobody misses where it says nothing", OLD,
+      "{'contents':[" TURN("model", "{'text':'a','partMetadata':null}") "],"
+      "'serviceTier':'STANDARD','store':false,'service_tier':null,"
+      "'toolConfig':{'includeServerSideToolInvocations':false}}",
+      "{'contents':[" TURN("model", "{'text':'a'}") "],'toolConfig':{}}",
+      1 },
+    { "which others may have", OLD,
+      "{'contents':[" TURN("model", "{'partMetadata':{},'functionCall':{'id':"
+      "'1','name':'f'}}") "],'serviceTier':'flex','store':false,'toolConfig':"
+      "{'includeServerSideToolInvocations':true}}", NULL, 0 },
+    { "members that it does not know", OLD,
+      "{'serviceTier':'flex'," ASKED ",'store':false,'service_tier':'a',"
+      "'toolConfig':{'includeServerSideToolInvocations':true,"
+      "'functionCallingConfig':{'mode':'AUTO'}},'generationConfig':{'topK':1,"
+      "'enable_enhanced_civic_answers':true}}",
+      "{" ASKED ",'toolConfig':{'functionCallingConfig':{'mode':'AUTO'}},"
+      "'generationConfig':{'topK':1}}", 1,
+      "drop=serviceTier,service_tier,toolConfig."
+      "includeServerSideToolInvocations,generationConfig."
+      "enable_enhanced_civic_answers" },
+    { "... in the other spelling", OLD,
+      "{'store':true," ASKED ",'tool_config':{'include_server_side_tool_invocations':1},"
+      "'generation_config':{'enableEnhancedCivicAnswers':true}}",
+      "{" ASKED ",'tool_config':{},'generation_config':{}}", 1,
+      "drop=store,toolConfig.include_server_side_tool_invocations,"
+      "generationConfig.enableEnhancedCivicAnswers" }
 };
 
 static void test_edits(void)
 {
-    llmux_target_t target = { "t", { NULL, 0 }, 0, 0, NULL };
+    llmux_target_t target = { .name = "t" };
     llmux_buf_t *out = llmux_buf_create(pool, 1 << 20);
+    llmux_warnings_t *warnings;
     const char *body;
     llmux_head_t head;
     apr_size_t i;
@@ -155,12 +217,17 @@ static void test_edits(void)
         body = quotes(edits[i].json);
         ok(!head_of(body, "alias", &head), "%s", edits[i].name);
         target.model = llmux_slice(edits[i].model);
+        target.vertex = edits[i].vertex;
         llmux_buf_reset(out);
-        llmux_gemini_edit(out, pool, &head, llmux_slice(body), &target);
+        warnings = llmux_warnings_create(pool, 0);
+        llmux_gemini_edit(out, pool, &head, llmux_slice(body), &target,
+                          warnings);
         is_str(out->data, edits[i].edited ? quotes(edits[i].edited) : body,
                "  it passes so");
         ok(llmux_json_is_object(pool, llmux_buf_slice(out)),
            "  and is JSON");
+        is_str(llmux_warnings_header(pool, warnings), edits[i].told,
+               "  and this is told");
     }
 }
 

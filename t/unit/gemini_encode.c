@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "dialect/gemini.h"
+#include "seals.h"
 #include "tap.h"
 #include "transcript.h"
 
@@ -145,7 +146,8 @@ static void say(llmux_encoder_t *e, llmux_buf_t *out, const char *line)
 /* Lines with ' for ", as what the client gets. */
 static const char *encode(const llmux_encode_t *how, const char *lines)
 {
-    llmux_encoder_t *e = llmux_gemini_encoder(pool, how);
+    const llmux_encode_t sealing = with_seals(*how);
+    llmux_encoder_t *e = llmux_gemini_encoder(pool, &sealing);
     llmux_buf_t *out = llmux_buf_create(pool, OUT_MAX);
     char *line, *last, *all = apr_pstrdup(pool, quotes(pool, lines));
 
@@ -153,7 +155,7 @@ static const char *encode(const llmux_encode_t *how, const char *lines)
          line = apr_strtok(NULL, "\n", &last)) {
         say(e, out, line);
     }
-    return out->len ? out->data : "";
+    return out->len ? unsealed(pool, out->data) : "";
 }
 
 static llmux_encode_t how_of(int streamed, int array)
@@ -202,6 +204,15 @@ static const struct { const char *name, *lines, *want; } streams[] = {
       CHUNK("{'text':'a'}") CHUNK("{'text':'b'}")
       CHUNK("{'functionCall':{'name':'f','args':{'a':1},'id':'x'}}")
       LAST("{'functionCall':{'name':'g','args':{},'id':'y'}}", STOP) },
+    { "calls in the order in which they began",
+      START "open 0 call id=x name=f\nopen 1 call id=y name=g\nargs 0 {'a':\n"
+      "close 1\nargs 0 1}\nclose 0\nfinish 0 calls\nend",
+      CHUNK("{'functionCall':{'name':'f','args':{'a':1},'id':'x'}}")
+      LAST("{'functionCall':{'name':'g','args':{},'id':'y'}}", STOP) },
+    { "a call without an end holds no other one back",
+      START "open 0 call id=x name=f\nopen 1 call id=y name=g\nclose 1\n"
+      "finish 0 calls\nend",
+      LAST("{'functionCall':{'name':'g','args':{},'id':'y'}}", STOP) },
     { "a custom tool's input is its one argument",
       START "open 0 call id=x name=f custom\nargs 0 free 'text'\nclose 0\n"
       "finish 0 calls\nend",
@@ -236,16 +247,16 @@ static const struct { const char *name, *lines, *want; } streams[] = {
             "'thoughtSignature':'S1'},{'text':'','thoughtSignature':'S3'}")
       LAST("{'functionCall':{'name':'h','args':{},'id':'z'},"
            "'thoughtSignature':'S4'}", STOP) },
-    { "another maker's signature on the thought, in an envelope",
+    { "another maker's signature on the thought, under a seal",
       START "open 0 think\nthink 0 Hm\ntoken 0 anthropic SIG\nclose 0\n"
       "open 1 think\ntoken 1 redacted RED\nclose 1\nopen 2 think\n"
       "token 2 openai ENC\nclose 2\nopen 3 text\ntext 3 ok\nclose 3\n"
       "finish 0 stop\nend",
       CHUNK("{'text':'H','thought':true}")
       CHUNK("{'text':'m','thought':true,'thoughtSignature':"
-            "'Z3cxLmEuU0lH'}")
-      CHUNK("{'text':'','thoughtSignature':'Z3cxLmQuUkVE'}")
-      CHUNK("{'text':'o','thoughtSignature':'Z3cxLnIuRU5D'}")
+            "'<<64 anthropic:SIG>>'}")
+      CHUNK("{'text':'','thoughtSignature':'<<64 redacted:RED>>'}")
+      CHUNK("{'text':'o','thoughtSignature':'<<64 openai:ENC>>'}")
       LAST("{'text':'k'}", STOP) },
     { "a signature and nothing else",
       START "open 0 think\ntoken 0 gemini SIG\nclose 0\nfinish 0 stop\nend",
@@ -459,7 +470,7 @@ static void test_hidden(void)
     llmux_encode_t how = how_of(1, 0);
     llmux_chat_t *chat = llmux_chat_create(pool);
     const char *unasked = as_events(
-        CHUNK("{'text':'','thoughtSignature':'Z3cxLmEuUzE='}")
+        CHUNK("{'text':'','thoughtSignature':'<<64 anthropic:S1>>'}")
         LAST("{'functionCall':{'name':'f','args':{},'id':'x'},"
              "'thoughtSignature':'S2'}", STOP));
 

@@ -1,5 +1,7 @@
 /* gemini_write.c - a client's request becomes the body of generateContent. */
 
+#include <apr_strings.h>
+
 #include "tap.h"
 
 #include "llmux/dialect.h"
@@ -322,6 +324,18 @@ static const struct {
       "\":\"T\"}]},{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}],\"ge"
       "nerationConfig\":{}}",
       NULL },
+    { "a signature behind the words, in a message of its own",
+      "gemini-3-flash-preview",
+      "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\""
+      "assistant\",\"content\":\"yo\",\"reasoning_content\":\"hm\"},{"
+      "\"role\":\"assistant\",\"content\":\"\",\"reasoning_details\":[{"
+      "\"type\":\"reasoning.encrypted\",\"data\":\"T\",\"format\":\""
+      "google-gemini-v1\"}]},{\"role\":\"user\",\"content\":\"x\"}]}",
+      "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]},{"
+      "\"role\":\"model\",\"parts\":[{\"text\":\"yo\",\"thoughtSignature"
+      "\":\"T\"}]},{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}],\"ge"
+      "nerationConfig\":{}}",
+      NULL },
     { "pictures, sounds and documents",
       "gemini-3-flash-preview",
       "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_u"
@@ -546,6 +560,70 @@ static void one_refused(apr_pool_t *p, apr_size_t i)
     }
 }
 
+/* ---- Vertex AI ------------------------------------------------------- */
+
+#define HI "{\"role\":\"user\",\"content\":\"hi\"}"
+#define SENT "{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]}"
+#define PICTURE(url) "{\"role\":\"user\",\"content\":[{\"type\":" \
+    "\"image_url\",\"image_url\":{\"url\":\"" url "\"}}]}"
+#define FETCHED(url) "{\"role\":\"user\",\"parts\":[{\"fileData\":{" \
+    "\"mimeType\":\"image/png\",\"fileUri\":\"" url "\"}}]}"
+#define FILES "https://generativelanguage.googleapis.com/v1beta/files/a"
+
+/* The content, and members behind it; what becomes of both, or where it is
+ * refused. */
+static const struct {
+    const char *name, *chat, *more, *want, *rest, *warnings;
+} vertex[] = {
+    { "tiers are not in the body", HI, ",\"service_tier\":\"default\"", SENT,
+      "", NULL },
+    { "... and lost if they are others", HI, ",\"service_tier\":\"flex\"",
+      SENT, "", "drop=service_tier" },
+    { "metadata are labels", HI,
+      ",\"metadata\":{\"team\":\"a-1_\",\"k\":\"\"}", SENT,
+      ",\"labels\":{\"team\":\"a-1_\",\"k\":\"\"}", NULL },
+    { "... if they can be", HI, ",\"metadata\":{\"Team\":\"a\",\"1a\":\"a\","
+      "\"b\":\"B\",\"\":\"b\",\"c\":\"c d\",\"e\":\"f\"}", SENT,
+      ",\"labels\":{\"e\":\"f\"}", "drop=metadata" },
+    { "... or there are none", HI, ",\"metadata\":{}", SENT, "", NULL },
+    { "a picture by https", PICTURE("https://x.example/a.png"), "",
+      FETCHED("https://x.example/a.png"), "", NULL },
+    { "a picture in a bucket", PICTURE("gs://b/a.png"), "",
+      FETCHED("gs://b/a.png"), "", NULL },
+    { "a picture that it cannot see", PICTURE(FILES), "", NULL,
+      "messages[0].content[0]", NULL },
+    { "a file that it cannot see", "{\"role\":\"user\",\"content\":[{"
+      "\"type\":\"file\",\"file\":{\"file_id\":\"files/abc\"}}]}", "",
+      NULL, "messages[0].content[0]", NULL },
+    { "... however it is named", "{\"role\":\"user\",\"content\":[{"
+      "\"type\":\"file\",\"file\":{\"file_id\":\"" FILES "\"}}]}", "",
+      NULL, "messages[0].content[0]", NULL }
+};
+
+static void test_vertex(apr_pool_t *p, apr_size_t i)
+{
+    llmux_target_t target = { .name = "Vertex", .vertex = 1 };
+    llmux_warnings_t *w = llmux_warnings_create(p, 0);
+    llmux_buf_t *out = llmux_buf_create(p, 1 << 16);
+    const llmux_error_t *err;
+
+    target.model = llmux_slice("gemini-2.0-flash");
+    err = llmux_dialect_gemini.write(
+        out, read_chat(p, apr_psprintf(p, "{\"messages\":[%s]%s}",
+                                       vertex[i].chat, vertex[i].more)),
+        &target, w, p);
+    if (!vertex[i].want) {
+        is_str(err ? err->param : "(written)", vertex[i].rest,
+               vertex[i].name);
+        return;
+    }
+    is_str(out->data, apr_psprintf(p, "{\"contents\":[%s],"
+           "\"generationConfig\":{}%s}", vertex[i].want, vertex[i].rest),
+           vertex[i].name);
+    is_str(llmux_warnings_header(p, w), vertex[i].warnings,
+           "  ... its warnings");
+}
+
 /* What only other clients than OpenAI's can say. */
 static void by_hand(apr_pool_t *p, const char *model, const char *want,
                     const char *name)
@@ -589,6 +667,9 @@ int main(void)
     }
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         one_refused(p, i);
+    }
+    for (i = 0; i < sizeof(vertex) / sizeof(vertex[0]); i++) {
+        test_vertex(p, i);
     }
     by_hand(p, "gemini-3-flash",
             "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":"

@@ -182,7 +182,7 @@ static void test_origins(void)
 
     for (i = 0; i < 600; i++) {
         h = i / 200;
-        o = llmux_http_origin(at("http", hosts[h], 1 + i % 200), &patient,
+        o = llmux_http_origin(pool, at("http", hosts[h], 1 + i % 200), &patient,
                               &path);
         good += o->port == 1 + i % 200 && !strcasecmp(o->host, hosts[h])
                 && !strncmp(path.data, "/whole", path.len) && path.len == 6;
@@ -190,7 +190,7 @@ static void test_origins(void)
     }
     for (i = 0; i < 600; i++) {
         same += first[i / 200][i % 200]
-                == llmux_http_origin(at("http", hosts[i / 200], 1 + i % 200),
+                == llmux_http_origin(pool, at("http", hosts[i / 200], 1 + i % 200),
                                      &patient, &path);
     }
     ok(good == 600, "each host and port has an origin (%d of 600)", good);

@@ -220,8 +220,11 @@ static const struct { const char *name, *json, *edited; } edits[] = {
 #define ALL (LLMUX_CAN_STREAM_USAGE | LLMUX_CAN_MAX_COMPLETION \
              | LLMUX_CAN_DEVELOPER)
 
+static const char *told;        /* of the last one that was edited */
+
 static const char *edit(const char *json, unsigned int can)
 {
+    llmux_warnings_t *warnings = llmux_warnings_create(pool, 0);
     llmux_target_t target = { "test", llmux_slice("up\"m"), can, 0, NULL };
     llmux_buf_t *out = llmux_buf_create(pool, 1 << 20);
     llmux_head_t head;
@@ -229,7 +232,9 @@ static const char *edit(const char *json, unsigned int can)
     if (head_of(json, &head)) {
         return "(refused)";
     }
-    llmux_dialect_openai.edit(out, pool, &head, llmux_slice(json), &target);
+    llmux_dialect_openai.edit(out, pool, &head, llmux_slice(json), &target,
+                              warnings);
+    told = llmux_warnings_header(pool, warnings);
     return out->data;
 }
 
@@ -237,7 +242,7 @@ static const char *edit(const char *json, unsigned int can)
 static const struct {
     const char *name;
     unsigned int can;
-    const char *json, *edited;
+    const char *json, *edited, *told;
 } lesser[] = {
     { "an older server gets the older name of the limit",
       ALL & ~(unsigned int)LLMUX_CAN_MAX_COMPLETION,
@@ -268,7 +273,25 @@ static const struct {
     { "... as the last one",
       ALL & ~(unsigned int)LLMUX_CAN_STREAM_USAGE,
       "{\"model\":\"m\"," M ", \"stream_options\":null }",
-      "{\"model\":\"up\\\"m\"," M " }" }
+      "{\"model\":\"up\\\"m\"," M " }" },
+    { "... and what else they ask for is told",
+      ALL & ~(unsigned int)LLMUX_CAN_STREAM_USAGE,
+      "{\"stream_options\":{\"include_usage\":true,\"a\":false,\"b\":null,"
+      "\"include_obfuscation\":true,\"c d\":[1]},\"model\":\"m\"," M "}",
+      "{\"model\":\"up\\\"m\"," M "}",
+      "drop=stream_options.include_obfuscation,stream_options.c?d" },
+    { "a sealed token that cannot be opened goes, and that is told", ALL,
+      "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":"
+      "\"a\",\"reasoning_details\":[{\"data\":\"gw2.k.x\"}]}]}",
+      "{\"model\":\"up\\\"m\",\"messages\":[{\"role\":\"assistant\","
+      "\"content\":\"a\",\"reasoning_details\":[]}]}",
+      "drop=reasoning_content" },
+    { "... also that of a call", ALL,
+      "{\"model\":\"m\",\"messages\":[{\"tool_calls\":[{\"extra_content\":"
+      "{\"google\":{\"thought_signature\":\"gw2.k.x\"}}}]}]}",
+      "{\"model\":\"up\\\"m\",\"messages\":[{\"tool_calls\":["
+      "{\"extra_content\":{\"google\":{}}}]}]}",
+      "drop=reasoning_content" }
 };
 
 static void test_lesser(void)
@@ -278,6 +301,7 @@ static void test_lesser(void)
     for (i = 0; i < sizeof(lesser) / sizeof(*lesser); i++) {
         is_str(edit(lesser[i].json, lesser[i].can), lesser[i].edited,
                lesser[i].name);
+        is_str(told, lesser[i].told, "  ... and this is told");
     }
 }
 
@@ -287,6 +311,7 @@ static void test_edit(void)
 
     for (i = 0; i < sizeof(edits) / sizeof(*edits); i++) {
         is_str(edit(edits[i].json, ALL), edits[i].edited, edits[i].name);
+        is_str(told, NULL, "  ... and there is nothing to tell");
     }
     is_str(edit("{\"stream\":true,\"model\":\"m\"," M "}", 0),
            "{\"stream\":true,\"model\":\"up\\\"m\"," M "}",

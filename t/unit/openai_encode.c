@@ -1,6 +1,7 @@
 /* openai_encode.c - tests of writing chat completions, as chunks and whole. */
 
 #include "dialect/openai_answer.h"
+#include "seals.h"
 #include "tap.h"
 #include "transcript.h"
 
@@ -19,9 +20,10 @@ static void encode(void *baton, const llmux_event_t *ev)
 
 static pipe_t open_pipe(apr_pool_t *p, const llmux_encode_t *how)
 {
+    const llmux_encode_t sealing = with_seals(*how);
     pipe_t pipe;
 
-    pipe.encoder = llmux_dialect_openai.encoder(p, how);
+    pipe.encoder = llmux_dialect_openai.encoder(p, &sealing);
     pipe.out = llmux_buf_create(p, 1 << 26);
     return pipe;
 }
@@ -45,7 +47,7 @@ static const char *translate(apr_pool_t *p, const llmux_encode_t *how,
 
     llmux_stream_feed(s, bytes, strlen(bytes));
     llmux_stream_end(s);
-    return llmux_buf_slice(pipe.out).data;
+    return unsealed(p, llmux_slice_str(p, llmux_buf_slice(pipe.out)));
 }
 
 #define C0 "{'id':'c1','model':'m','created':7,'choices':[{'index':0,"
@@ -100,10 +102,10 @@ static const struct {
       ROLE("0", "null")
       FRAGMENT("'index':0,'id':'a','type':'function','function':{'name':'f',"
                "'arguments':''},'extra_content':{'google':"
-               "{'thought_signature':'S1'}}")
+               "{'thought_signature':'<<gemini:S1>>'}}")
       FRAGMENT("'index':0,'function':{'arguments':'{}'}")
       FRAGMENT("'index':0,'extra_content':{'google':{'thought_signature':"
-               "'S2'}}")
+               "'<<gemini:S2>>'}}")
       OUT("0", "", "null", "'tool_calls'") "[DONE]" },
     { "thoughts with what their makers want back",
       C0 "'delta':{" DETAIL("'text':'Hm','index':0") "}}]}\n"
@@ -115,9 +117,11 @@ static const struct {
       ROLE("0", "''")
       DELTA("'reasoning_content':'Hm'," DETAIL("'type':'reasoning.text',"
             "'text':'Hm','index':0"))
-      DELTA(DETAIL("'type':'reasoning.text','signature':'SIG','format':"
+      DELTA(DETAIL("'type':'reasoning.text','signature':"
+                   "'<<anthropic:SIG>>','format':"
                    "'anthropic-claude-v1','index':0"))
-      DELTA(DETAIL("'type':'reasoning.encrypted','data':'RED','format':"
+      DELTA(DETAIL("'type':'reasoning.encrypted','data':"
+                   "'<<redacted:RED>>','format':"
                    "'anthropic-claude-v1','index':1"))
       DELTA("'content':'Hi'") OUT("0", "", "null", "'stop'") "[DONE]" },
     { "a refusal, citations, log probabilities, images",
@@ -175,7 +179,8 @@ static void there_and_back(apr_pool_t *p)
 
     for (i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
         const char *first = events(p, chunks[which[i]].lines);
-        const char *second = translate(p, &streamed, chunks[which[i]].lines);
+        const char *second = bare(p, translate(p, &streamed,
+                                               chunks[which[i]].lines));
         const llmux_dialect_t *openai = &llmux_dialect_openai;
 
         is_str(transcribe(p, openai, 1, second, strlen(second), -1),
@@ -218,12 +223,14 @@ static const struct {
       TOOL("{'index':2,'id':'c','custom':{'name':'h'}}") STOP,
       WHOLE(CHOICE("0", "'content':null,'refusal':null,'reasoning_content':"
           "'Hm','reasoning_details':[{'type':'reasoning.text','text':'Hm',"
-          "'signature':'SIG','format':'anthropic-claude-v1','index':0},"
-          "{'type':'reasoning.encrypted','data':'RED','format':"
+          "'signature':'<<anthropic:SIG>>','format':'anthropic-claude-v1',"
+          "'index':0},"
+          "{'type':'reasoning.encrypted','data':'<<redacted:RED>>','format':"
           "'anthropic-claude-v1','index':1}],'tool_calls':[{'id':'a','type':"
           "'function','function':{'name':'f','arguments':'{}'}},{'id':'b',"
           "'type':'function','function':{'name':'g','arguments':'{}'},"
-          "'extra_content':{'google':{'thought_signature':'S'}}},{'id':'c',"
+          "'extra_content':{'google':{'thought_signature':'<<gemini:S>>'}}},"
+          "{'id':'c',"
           "'type':'custom','custom':{'name':'h','input':''}}]", "null",
           "tool_calls"), "") },
     { "a refusal has no content",
@@ -277,7 +284,8 @@ static void whole_again(apr_pool_t *p)
     unsigned int i;
 
     for (i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
-        const char *body = quotes(p, documents[i].want);
+        const char *want = quotes(p, documents[i].want);
+        const char *body = bare(p, want);
         pipe_t pipe = open_pipe(p, &whole);
         llmux_stream_t *s = llmux_stream_open(p, &test_env,
                                               &llmux_dialect_openai, 0,
@@ -285,7 +293,7 @@ static void whole_again(apr_pool_t *p)
 
         llmux_stream_feed(s, body, strlen(body));
         llmux_stream_end(s);
-        is_str(llmux_buf_slice(pipe.out).data, body,
+        is_str(unsealed(p, llmux_slice_str(p, llmux_buf_slice(pipe.out))), want,
                apr_pstrcat(p, "again: ", documents[i].name, NULL));
     }
 }

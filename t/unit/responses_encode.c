@@ -4,6 +4,7 @@
 #include "llmux/dialect.h"
 #include "dialect/responses.h"
 #include "responses_follow.h"
+#include "seals.h"
 #include "tap.h"
 #include "transcript.h"
 
@@ -22,9 +23,10 @@ static void encode(void *baton, const llmux_event_t *ev)
 
 static pipe_t open_pipe(apr_pool_t *p, const llmux_encode_t *how)
 {
+    const llmux_encode_t sealing = with_seals(*how);
     pipe_t pipe;
 
-    pipe.encoder = llmux_responses_encoder(p, how);
+    pipe.encoder = llmux_responses_encoder(p, &sealing);
     pipe.out = llmux_buf_create(p, 1 << 26);
     return pipe;
 }
@@ -194,7 +196,9 @@ static llmux_slice_t play(apr_pool_t *p, const llmux_encode_t *how,
             play_line(p, &pipe, &line);
         }
     }
-    return llmux_buf_slice(pipe.out);
+    return pipe.out->failed ? llmux_buf_slice(pipe.out)
+        : llmux_slice(unsealed(p, llmux_slice_str(p,
+                                                  llmux_buf_slice(pipe.out))));
 }
 
 /* ---- what comes of them ------------------------------------------------ */
@@ -225,7 +229,7 @@ static const struct {
       "open 3 call b f\nargs 3 {\nargs 2 }\nargs 3 }\nstop 2\nstop 3\n"
       "finish 0 calls\nusage\nend", "completed",
       "{'id':'rs_1_0','type':'reasoning','summary':[{'type':'summary_text',"
-      "'text':'Hm'}],'encrypted_content':'gw1.a.TOKEN'},"
+      "'text':'Hm'}],'encrypted_content':'<<anthropic:TOKEN>>'},"
       SAY("msg_1_1", TEXT("Hi")) "," CALL("2", "a", "{}") ","
       CALL("3", "b", "{}") },
     { "thoughts that are still open when the text begins",
@@ -255,12 +259,12 @@ static const struct {
       "start\nopen 0 call a f\ntoken 0 gemini\nargs 0 {}\nstop 0\n"
       "finish 0 calls\nend", "completed",
       "{'id':'rs_1_0','type':'reasoning','summary':[],'encrypted_content':"
-      "'gw1.c.a.TOKEN'}," CALL("1", "a", "{}") },
+      "'<<gemini:TOKEN@a>>'}," CALL("1", "a", "{}") },
     { "... or behind it, if it comes late",
       "start\nopen 0 call a f\nargs 0 {}\ntoken 0 gemini\nstop 0\n"
       "finish 0 calls\nend", "completed",
       CALL("0", "a", "{}") ",{'id':'rs_1_1','type':'reasoning','summary':[],"
-      "'encrypted_content':'gw1.c.a.TOKEN'}" },
+      "'encrypted_content':'<<gemini:TOKEN@a>>'}" },
     { "OpenAI's own reasoning keeps its id and its token",
       "start\nopen 0 think rs_9\ntoken 0 openai\nstop 0\nopen 1 text\n"
       "text 1 a\nstop 1\nfinish 0 stop\nend", "completed",
@@ -469,9 +473,9 @@ static void wishes(apr_pool_t *p)
     how.model = llmux_slice("alias");
     how.id = LONG_ID;
     got = llmux_slice_str(p, play(p, &how, script));
-    ok(!strstr(got, "Hm") && !strstr(got, "gw1.a"),
+    ok(!strstr(got, "Hm") && !strstr(got, "anthropic"),
        "thoughts only if asked for");
-    ok(strstr(got, "gw1.c.a.TOKEN") != NULL,
+    ok(strstr(got, "<<gemini:TOKEN@a>>") != NULL,
        "... but tokens of calls, without which they cannot go back");
     ok(strstr(got, "\"model\":\"alias\"") != NULL,
        "the model may have another name");

@@ -3,6 +3,7 @@
 
 #include <apr_strings.h>
 
+#include "seals.h"
 #include "tap.h"
 #include "chat_dump.h"
 #include "dialect/responses.h"
@@ -23,12 +24,13 @@ static const char *quotes(const char *text)
 static const llmux_error_t *read_body(const char *json, llmux_chat_t **chat)
 {
     const llmux_json_t *body =
-        llmux_json_parse(pool, llmux_slice(quotes(json)), 0, NULL);
+        llmux_json_parse(pool, llmux_slice(sealed(pool, quotes(json))), 0,
+                         NULL);
 
     if (!body) {
         printf("# the test's own JSON is broken: %s\n", json);
     }
-    *chat = llmux_chat_create(pool);
+    *chat = chat_with_seals(pool);
     return llmux_responses_read(*chat, body);
 }
 
@@ -123,22 +125,22 @@ static const struct { const char *name, *json, *dump; } meanings[] = {
       "assistant\n  think text=a\n\nb\n\nc\n  think text=raw\n" HI "\n" },
     { "other makers' tokens come back to them",
       INPUT("{'type':'reasoning','summary':[{'type':'summary_text','text':"
-            "'t'}],'encrypted_content':'gw1.a.SIG'},"
+            "'t'}],'encrypted_content':'<<anthropic:SIG>>'},"
             "{'type':'reasoning','summary':[],'encrypted_content':"
-            "'gw1.d.RED'},"
+            "'<<redacted:RED>>'},"
             "{'type':'reasoning','summary':[],'encrypted_content':"
-            "'gw1.g.GEM'},"
+            "'<<gemini:GEM>>'},"
             "{'type':'reasoning','summary':[{'type':'summary_text','text':"
-            "'x'}],'encrypted_content':'gw1.?.NO'}," ASK),
+            "'x'}],'encrypted_content':'gw1.a.NO'}," ASK),
       "assistant\n  think text=t anthropic=SIG\n  think redacted=RED\n"
       "  think gemini=GEM\n  think text=x\n" HI "\n" },
     { "a call's token, before it or behind it",
       INPUT("{'type':'reasoning','summary':[],'encrypted_content':"
-            "'gw1.c.a.b.T1'},{'type':'function_call','call_id':'a.b','name':"
-            "'f','arguments':'{}'},"
+            "'<<gemini:T1@a.b>>'},{'type':'function_call','call_id':'a.b',"
+            "'name':'f','arguments':'{}'},"
             "{'type':'function_call','call_id':'c','name':'g','arguments':"
             "'{}'},{'type':'reasoning','summary':[],'encrypted_content':"
-            "'gw1.c.c.T2'}"),
+            "'<<gemini:T2@c>>'}"),
       "assistant\n  call id=a.b name=f args={} gemini=T1\n"
       "  call id=c name=g args={} gemini=T2\n\n" },
     { "pictures of earlier answers",
@@ -399,10 +401,10 @@ static void heads_read(void)
 
 /* ---- bytes that pass --------------------------------------------------- */
 
-#define FOREIGN "{'type':'reasoning','encrypted_content':'gw1.a.X'}"
+#define FOREIGN "{'type':'reasoning','encrypted_content':'<<anthropic:X>>'}"
 #define OWN "{'type':'reasoning', 'encrypted_content':'gAAAA'}"
 
-static const struct { const char *name, *json, *want; } edits[] = {
+static const struct { const char *name, *json, *want, *told; } edits[] = {
     { "the model alone changes",
       "{ 'input' : 'gw1.' ,\n 'model':'m', 'zzz':{'a':1.0} }",
       "{ 'input' : 'gw1.' ,\n 'model':'up', 'zzz':{'a':1.0} }" },
@@ -411,9 +413,14 @@ static const struct { const char *name, *json, *want; } edits[] = {
     { "other makers' tokens are taken out, OpenAI's stay",
       "{'model':'m','input':[" FOREIGN "," FOREIGN ", " ASK "," FOREIGN ","
       OWN "]}",
-      "{'model':'up','input':[" ASK "," OWN "]}" },
+      "{'model':'up','input':[" ASK "," OWN "]}", "drop=reasoning_content" },
+    { "what OpenAI made goes to it, whoever carried it",
+      "{'model':'m','input':[{'type':'reasoning','encrypted_content':"
+      "'<<openai:gAAAA>>'}," ASK "]}",
+      "{'model':'up','input':[{'type':'reasoning','encrypted_content':"
+      "'gAAAA'}," ASK "]}" },
     { "at the end as well", "{'model':'m','input':[" OWN ", " FOREIGN " ]}",
-      "{'model':'up','input':[" OWN " ]}" },
+      "{'model':'up','input':[" OWN " ]}", "drop=reasoning_content" },
     { "a text that looks like one stays",
       "{'model':'m','input':[{'role':'user','content':'gw1.a.X'}]}",
       "{'model':'up','input':[{'role':'user','content':'gw1.a.X'}]}" }
@@ -424,6 +431,7 @@ static void bytes_pass(void)
     llmux_json_parser_t *parser = llmux_json_parser_create(pool);
     llmux_target_t target = { "test", llmux_slice("up"), 0, 0, NULL };
     llmux_buf_t *out = llmux_buf_create(pool, 1 << 20);
+    llmux_warnings_t *warnings;
     llmux_slice_t body;
     llmux_head_t head;
     unsigned int i;
@@ -431,11 +439,16 @@ static void bytes_pass(void)
     for (i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
         memset(&head, 0, sizeof(head));
         head.model = llmux_slice("path");
-        body = llmux_slice(quotes(edits[i].json));
+        body = llmux_slice(sealed(pool, quotes(edits[i].json)));
         ok(!llmux_responses_head(pool, parser, body, &head), "a head");
+        head.sealer = test_sealer();
+        head.tenant = SEAL_TENANT;
         llmux_buf_reset(out);
-        llmux_responses_edit(out, pool, &head, body, &target);
+        warnings = llmux_warnings_create(pool, 0);
+        llmux_responses_edit(out, pool, &head, body, &target, warnings);
         is_str(out->data, quotes(edits[i].want), edits[i].name);
+        is_str(llmux_warnings_header(pool, warnings), edits[i].told,
+               "  ... and this is told");
     }
 }
 

@@ -62,17 +62,27 @@ sub folders
         map { m{^src/([^/]+)/} ? $1 : () } @{ $tree->{product} };
 }
 
-# (folder, rank) of a file. A public header is its folder's; one that bears no
-# folder's name (limits.h, the tables) stands below all of them.
+# (folder, rank) of a file. A public header is that folder's whose name it bears,
+# or which has the source of its name; one without either (limits.h, the tables)
+# stands below all of them.
 sub place_of
 {
     my ($tree, $file) = @_;
     my $folder = $file =~ m{^src/([^/]+)/} ? $1
-        : $file =~ m{^include/llmux/(\w+)\.h$} && $tree->{ranks}{$1} ? $1
-        : '';
+        : $file =~ m{^include/llmux/(\w+)\.h$} ? folder_of($tree, $1) : '';
 
     return ('', 99) if $file eq 'mod_llmux.c';
     return ($folder, $tree->{ranks}{$folder} || 0);
+}
+
+sub folder_of
+{
+    my ($tree, $name) = @_;
+
+    return $name if $tree->{ranks}{$name};
+    my ($folder) = map { m{^src/([^/]+)/\Q$name\E\.c$} ? $1 : () }
+        @{ $tree->{product} };
+    return $folder // '';
 }
 
 # [line, quote, what] for each #include.

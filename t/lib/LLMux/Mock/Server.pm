@@ -359,7 +359,8 @@ sub understand
         : eval { $json->decode($rq->{body}) };
     $rq->{json} = {} if ref $rq->{json} ne 'HASH';
     $rq->{model} = $path =~ m{/models/([^/]+):\w+$} ? $1
-        : $path =~ m{/deployments/([^/]+)/} ? $1 : $rq->{json}{model} // '';
+        : $path =~ m{/deployments/([^/]+)/} ? $1
+        : $path =~ m{^/model/([^/]+)/} ? $1 : $rq->{json}{model} // '';
     push @asked, $1 if !ref $rq->{model} && $rq->{model} =~ /\+(.+)$/;
     $rq->{asked} = join '+', grep { $_ ne '' } @asked;
     return;

@@ -1,0 +1,121 @@
+/* edit.c - takes recorded requests through the door where both sides speak one
+ * dialect, and says what the provider gets, a line each.
+ *
+ * A job is a line of input: dialect, the path's model ("-" where the body has
+ * it), another model and file, with a tab between them. The answer is a line of
+ * JSON: "same", the bytes for the model that was asked for, and "other", those
+ * for the other one; or "param" and "message" of the refusal.
+ */
+
+#include <stdio.h>
+
+#include <apr_file_info.h>
+#include <apr_file_io.h>
+#include <apr_general.h>
+
+#include "../unit/transcript.h"
+
+#define TEXT_MAX (1u << 26)
+
+static void put_edited(apr_pool_t *p, llmux_jw_t *w, const char *name,
+                       const llmux_dialect_t *d, const llmux_head_t *head,
+                       llmux_slice_t body, llmux_slice_t model)
+{
+    const llmux_target_t target = {
+        .name = "The provider", .model = model, .can = ~0u
+    };
+    llmux_buf_t *out = llmux_buf_create(p, TEXT_MAX);
+
+    d->edit(out, p, head, body, &target, NULL);
+    llmux_jw_key(w, name);
+    llmux_jw_str(w, llmux_buf_slice(out));
+}
+
+static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
+                    const char *model, const char *other,
+                    llmux_slice_t body)
+{
+    llmux_head_t head = { .root = NULL };
+    const llmux_error_t *err;
+
+    if (strcmp(model, "-")) {
+        head.model = llmux_slice(model);
+    }
+    err = d->head(p, llmux_json_parser_create(p), body, &head);
+    if (err) {
+        llmux_jw_key(w, "param");
+        llmux_jw_cstr(w, err->param);
+        llmux_jw_key(w, "message");
+        llmux_jw_cstr(w, err->message);
+        return;
+    }
+    put_edited(p, w, "same", d, &head, body, head.model);
+    put_edited(p, w, "other", d, &head, body, llmux_slice(other));
+}
+
+/* ---- jobs ------------------------------------------------------------ */
+
+static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
+{
+    apr_file_t *file;
+    apr_finfo_t info;
+    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY,
+                                    APR_OS_DEFAULT, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
+    }
+    if (rv == APR_SUCCESS) {
+        char *data = apr_palloc(p, (apr_size_t)info.size + 1);
+
+        bytes->data = data;
+        rv = apr_file_read_full(file, data, (apr_size_t)info.size,
+                                &bytes->len);
+    }
+    return rv == APR_SUCCESS;
+}
+
+/** @return 0 if the line makes no sense or the file cannot be read */
+static int job(apr_pool_t *p, char *line)
+{
+    char *last;
+    const char *name = apr_strtok(line, "\t\n", &last);
+    const char *model = apr_strtok(NULL, "\t\n", &last);
+    const char *other = apr_strtok(NULL, "\t\n", &last);
+    const char *path = apr_strtok(NULL, "\t\n", &last);
+    const llmux_dialect_t *d = llmux_dialect_named(name);
+    llmux_buf_t *out = llmux_buf_create(p, TEXT_MAX);
+    llmux_jw_t w = llmux_jw(out);
+    llmux_slice_t bytes = { NULL, 0 };
+
+    if (!d || !d->head || !path || !read_file(p, path, &bytes)) {
+        return 0;
+    }
+    llmux_jw_open(&w, '{');
+    request(p, &w, d, model, other, bytes);
+    llmux_jw_close(&w, '}');
+    llmux_buf_adds(out, "\n");
+    fwrite(out->data, 1, out->len, stdout);
+    return !out->failed;
+}
+
+int main(void)
+{
+    apr_pool_t *pool, *p;
+    char line[4096];
+    int good = 1;
+
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    apr_pool_create(&p, pool);
+    while (good && fgets(line, sizeof(line), stdin)) {
+        good = job(p, line);
+        apr_pool_clear(p);
+    }
+    if (!good) {
+        fprintf(stderr, "edit: a job that cannot be done\n");
+    }
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return !good;
+}

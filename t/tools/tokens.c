@@ -1,0 +1,144 @@
+/* tokens.c - counts tokens, a line of input each, with tabs between:
+ *
+ *     text  ENCODING  JSON string             o200k_base or cl100k_base
+ *     chat  DIALECT   MODEL          PATH     of a recorded request's body
+ *
+ * Its argument is the folder of ranks, or "-" for estimates. It answers each
+ * with the number, and "exact" or "about".
+ */
+
+#include <stdio.h>
+
+#include <apr_file_info.h>
+#include <apr_file_io.h>
+#include <apr_general.h>
+#include <apr_strings.h>
+
+#include "llmux/tokens.h"
+
+#define LINE_SIZE (1 << 20)
+
+static void answer(llmux_tokens_t t)
+{
+    printf("%" APR_INT64_T_FMT " %s\n", t.count, t.exact ? "exact" : "about");
+}
+
+static void count_text(const llmux_bpe_t *bpe, apr_pool_t *p, char **field)
+{
+    llmux_slice_t json = llmux_slice(field[2]);
+    const llmux_json_t *v = llmux_json_parse(p, json, 0, NULL);
+
+    if (llmux_json_kind(v) != LLMUX_JSON_STRING) {
+        printf("no string\n");
+        return;
+    }
+    answer(llmux_bpe_count(bpe, p, strcmp(field[1], "o200k_base")
+                                       ? LLMUX_ENCODING_CL100K
+                                       : LLMUX_ENCODING_O200K,
+                           llmux_json_str(p, v), 0));
+}
+
+static llmux_slice_t slurp(apr_pool_t *p, const char *path)
+{
+    llmux_slice_t s = { NULL, 0 };
+    apr_file_t *file;
+    apr_finfo_t info;
+    char *data;
+
+    if (apr_file_open(&file, path, APR_FOPEN_READ, 0, p) != APR_SUCCESS
+        || apr_file_info_get(&info, APR_FINFO_SIZE, file) != APR_SUCCESS) {
+        return s;
+    }
+    s.len = (apr_size_t)info.size;
+    data = apr_palloc(p, s.len + 1);
+    if (apr_file_read_full(file, data, s.len, NULL) == APR_SUCCESS) {
+        s.data = data;
+    }
+    apr_file_close(file);
+    return s;
+}
+
+static const llmux_error_t *read_chat(llmux_chat_t *chat,
+                                      const llmux_dialect_t *d,
+                                      llmux_slice_t body)
+{
+    llmux_head_t head = { 0 };
+    const llmux_error_t *err;
+
+    err = d->head(chat->pool, llmux_json_parser_create(chat->pool), body,
+                  &head);
+    if (err) {
+        return err;
+    }
+    return d->read(chat, llmux_json_parse(chat->pool, body, 0, NULL));
+}
+
+static void count_chat(const llmux_bpe_t *bpe, apr_pool_t *p, char **field)
+{
+    const llmux_dialect_t *d = llmux_dialect_named(field[1]);
+    llmux_slice_t body = slurp(p, field[3]);
+    llmux_chat_t *chat = llmux_chat_create(p);
+    const llmux_error_t *err;
+
+    if (!d || !d->head || !body.data) {
+        printf("no %s\n", body.data ? "dialect" : "file");
+        return;
+    }
+    err = read_chat(chat, d, body);
+    if (err) {
+        printf("no request: %s\n", err->message);
+        return;
+    }
+    answer(llmux_tokens_of_chat(bpe, chat, llmux_slice(field[2])));
+}
+
+static void obey(const llmux_bpe_t *bpe, apr_pool_t *p, char *line)
+{
+    char *field[4] = { line, NULL, NULL, NULL };
+    int n;
+
+    for (n = 1; n < 4 && field[n - 1]; n++) {
+        field[n] = strchr(field[n - 1], '\t');
+        if (field[n]) {
+            *field[n]++ = '\0';
+        }
+    }
+    if (!strcmp(field[0], "text") && field[2]) {
+        count_text(bpe, p, field);
+    }
+    else if (!strcmp(field[0], "chat") && field[3]) {
+        count_chat(bpe, p, field);
+    }
+    else {
+        printf("no such order\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static char line[LINE_SIZE];
+    const llmux_bpe_t *bpe = NULL;
+    apr_pool_t *pool, *p;
+    const char *why;
+
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    apr_pool_create(&p, pool);
+    if (argc != 2) {
+        fprintf(stderr, "usage: tokens FOLDER_OF_RANKS\n");
+        return 1;
+    }
+    if (strcmp(argv[1], "-")) {
+        bpe = llmux_bpe_load(pool, argv[1], &why);
+        if (!bpe) {
+            fprintf(stderr, "%s\n", why);
+            return 1;
+        }
+    }
+    while (fgets(line, sizeof(line), stdin)) {
+        line[strcspn(line, "\n")] = '\0';
+        obey(bpe, p, line);
+        apr_pool_clear(p);
+    }
+    return 0;
+}
