@@ -8,7 +8,7 @@
  * covers: src/credential/aws_answer.c src/credential/xml.c
  */
 
-#include "llmux/credential.h"
+#include "credential/vendors.h"
 
 #include <stddef.h>
 #include <stdint.h>

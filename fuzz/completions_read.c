@@ -2,7 +2,8 @@
  * completions: as bytes that pass, understood and written again (which must
  * say the same), and each prompt written for providers of chats.
  *
- * covers: src/dialect/completions_read.c src/dialect/completions_edit.c
+ * covers: src/dialect/fields.c src/dialect/completions_read.c
+ *         src/dialect/completions_edit.c
  *         src/dialect/completions_write.c src/dialect/completions.c
  */
 

@@ -12,7 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "llmux/credential.h"
+#include "credential/vendors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,8 @@
  *
  * covers: src/dialect/head.c src/dialect/openai_edit.c src/dialect/openai_read.c
  *         src/dialect/openai_messages.c src/dialect/openai_parts.c
- *         src/dialect/reader.c src/dialect/chat.c
+ *         src/dialect/openai_media.c
+ *         src/dialect/reader.c src/dialect/fields.c src/dialect/chat.c
  *         src/dialect/openai_write.c src/dialect/openai_write_messages.c
  *         src/dialect/openai_write_parts.c src/dialect/anthropic_write.c
  *         src/dialect/anthropic_thinking.c src/dialect/anthropic_tools.c

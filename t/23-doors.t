@@ -254,6 +254,18 @@ subtest 'models in the shape of who asks' => sub {
         'one of them';
 };
 
+subtest 'answers that nobody keeps' => sub {
+    for my $path ('/v1/responses/resp_1', '/openai/v1/responses/resp_1') {
+        my $res = get($httpd, $path);
+        is $res->status, 404, 'cannot be had';
+        like $res->json->{error}{message}, qr/'resp_1' is not kept here/,
+            '... and why';
+        is client($httpd)->request(DELETE => $path)->status, 404,
+            'nor deleted';
+        is post($httpd, $path, {})->status, 405, 'nor made';
+    }
+};
+
 # The mock says 429 as it is told.
 done_clean($httpd, allow => [qr{LX0021: }]);
 done_testing;

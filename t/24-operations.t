@@ -34,6 +34,7 @@ my @rules = (
 my $mock = mock(rules => \@rules);
 
 my $httpd = httpd(conf => <<"END");
+    CustomLog ids.log "%{X-Upstream-Request-ID}o"
     LLMuxDirect on
     LLMuxAttempts 1
     LLMuxDataDir __TREE__/data
@@ -188,6 +189,24 @@ subtest 'n: more than are asked one by one' => sub {
     is $res->status, 400, 'refused';
     is $res->json->{error}{param}, 'n', '... by its name';
     is scalar @rq, 0, '... before anybody was asked';
+};
+
+# What is logged is looked at when all requests for the answer are over.
+subtest 'n: the headers of the first one last' => sub {
+    my $id = 'req_' . 'first' x 8;
+    my $logged;
+    $mock->rules({ path => '/messages$', times => 1, do => {
+        headers => { 'request-id' => $id } } }, @rules);
+    my ($res, @rq) = ask('/v1/chat/completions', { %{ chat('ant/m',
+        'Say it ' x 400) }, n => 4, stream => true });
+    is scalar @rq, 4, 'four were asked';
+    is $res->header('X-Upstream-Request-ID'), $id, 'whom the client is told';
+    ok LLMux::Place::wait_until(5, sub {
+        ($logged) = LLMux::Place::slurp("$httpd->{dir}/ids.log")
+            =~ /^(.+)\n\z/m;
+        return $logged && $logged ne '-' }), 'it is logged';
+    is $logged, $id, '... as it was';
+    $mock->rules(@rules);
 };
 
 subtest 'n: the second one fails' => sub {

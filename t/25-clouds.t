@@ -69,6 +69,7 @@ my $httpd = httpd(env => {
 }, conf => <<"END");
     LLMuxDirect on
     LLMuxAttempts 1
+    LLMuxHeartbeat 300ms
     <LLMuxProvider fixed>
         LLMuxType bedrock
         LLMuxRegion us-east-1
@@ -236,7 +237,8 @@ subtest 'a grant that is not taken any more' => sub {
 };
 
 subtest 'nobody gives one' => sub {
-    $mock->rules({ path => '^/(?:creds|token)', do => '500' },
+    $mock->rules({ path => '^/creds', do => 'reset' },
+        { path => '^/token', do => '500' },
         { path => ':generateContent$', headers => {
             authorization => 'ya29' }, do => '401' },
         { path => '/converse$', do => '403' }, @answers);
@@ -258,6 +260,24 @@ subtest 'nobody gives one' => sub {
         ask('vertex/gemini')->status == 200 }), 'both do';
 };
 
+# Its answer has begun by then, as far as the client can tell.
+subtest 'a stream that waits for a grant' => sub {
+    $mock->rules({ path => '^/creds', do => 'stall=1+500' },
+        { path => '/converse$', do => '403' });
+    ask('pod/m');
+    for my $path (qw(/v1/chat/completions /v1/messages)) {
+        my $res = post($httpd, $path, { %{ chat('pod/m', 'Hi') },
+                                        stream => true, max_tokens => 9 });
+        is $res->status, 200, "$path: kept alive";
+        like $res->body, qr/no credentials/, '... and told that there is none';
+        select undef, undef, undef, 2.1;
+    }
+    seen();
+    $mock->rules(container('AKIDNEW', 3600), @answers);
+    is ask('pod/m')->status, 200, 'the next one works';
+    seen();
+};
+
 subtest 'a client who leaves while it is fetched' => sub {
     $mock->rules({ path => '^/creds', times => 1, do => 'stall=3' },
         container('AKIDLATE', 3600), { path => '/converse$', headers => {
@@ -277,6 +297,8 @@ subtest 'a client who leaves while it is fetched' => sub {
 my $log = $httpd->log_text;
 unlike $log, qr/\Q$secret\E|container-secret|ya29\.|session-AKID|PRIVATE KEY/,
     'no secret in the log';
+like $log, qr/LX0023: .*does not answer/, 'but who does not answer';
+unlike $log, qr{LX0023: .*/creds}, '... without the path, which is one in ECS';
 
 subtest 'mistakes are found before the start' => sub {
     my $section = sub {
@@ -303,6 +325,8 @@ subtest 'mistakes are found before the start' => sub {
     like $section->("LLMuxType bedrock\nLLMuxRegion us-east-1\n"
                     . 'LLMuxAWSKey AKID env:NOT_THERE'),
         qr/LLMuxAWSKey: /, 'a secret that is not there';
+    like $section->("LLMuxType openai\nLLMuxAWSKey AKID $secret session"),
+        qr/LLMuxAWSKey is for bedrock/, 'keys of one cloud for another';
 };
 
 LLMux::Place::drop_dir($dir);

@@ -33,6 +33,7 @@ sub start
     return httpd(conf => <<"END");
         LLMuxDirect on
         LLMuxAttempts 2
+        AllowEncodedSlashes NoDecode
         $networks
         LLMuxMediaFetch $fetch
         LLMuxMediaMax 64k
@@ -117,6 +118,17 @@ subtest 'who fetches it himself' => sub {
         'is told where it is';
 };
 
+subtest 'bytes that could not pass as they are' => sub {
+    my $res = post($httpd, '/v1beta/models/gem%2Fgemini-2.0-flash:generateContent', {
+        contents => [{ role => 'user', parts => [{ text => 'See:' },
+            { fileData => { mimeType => 'image/png',
+                            fileUri => $mock->url . '/pic.png' } }] }] });
+    is $res->status, 200, "Gemini's client, a model that fetches nothing"
+        or diag $res->body;
+    my ($data) = shown();
+    is decode_base64($data->{data} // ''), $png, 'is shown the picture';
+};
+
 subtest 'what the provider knows by itself' => sub {
     my $url = 'https://www.youtube.com/watch?v=x';
     my $res = ask($httpd, 'gem/m', { type => 'file', file => {
@@ -153,6 +165,15 @@ subtest 'all of them together' => sub {
     is $res->status, 200, 'small ones' or diag $res->body;
     ok ask($httpd, 'gem/m', map { image($mock->url . "/large?$_") } 1 .. 2)
         ->status == 400, 'more than may be';
+};
+
+subtest 'more than are fetched' => sub {
+    my $before = () = $mock->requests;
+    my $res = ask($httpd, 'gem/m',
+                  map { image($mock->url . "/pic.png?$_") } 1 .. 65);
+    is $res->status, 400, 'refused';
+    like $res->json->{error}{message}, qr/more than the 64/, '... and why';
+    is scalar(() = $mock->requests), $before, '... nobody was asked';
 };
 
 subtest 'a client who leaves' => sub {

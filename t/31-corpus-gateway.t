@@ -423,7 +423,8 @@ sub refusal_differs
 {
     my ($res, $want) = @_;
     my $error = ($res->json || {})->{error} || {};
-    my $said = $want->{error}{message};
+    # The operator's project is nobody else's affair.
+    my $said = $want->{error}{message} =~ s{projects/\K[\w-]+}{***}gr;
     my $shielded = $want->{http_status} == 401 || $said =~ $about_key;
 
     return (

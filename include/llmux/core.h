@@ -53,6 +53,9 @@ int llmux_slice_equal(llmux_slice_t a, llmux_slice_t b);
 /** Is it empty, absent, or only JSON white space? */
 int llmux_slice_blank(llmux_slice_t s);
 
+/** How many code points it has, if it is UTF-8. */
+apr_int64_t llmux_slice_points(llmux_slice_t s);
+
 /* ---- buffers --------------------------------------------------------- */
 
 /* A growing buffer with a maximum. Reading data and len is fine, changing
@@ -184,6 +187,9 @@ const llmux_json_t *llmux_json_at(const llmux_json_t *v, int index);
 const llmux_json_t *llmux_json_first(const llmux_json_t *v);
 const llmux_json_t *llmux_json_next(const llmux_json_t *v,
                                     const llmux_json_t *child);
+
+/** The first element of an array; NULL of anything else, objects too. */
+const llmux_json_t *llmux_json_element(const llmux_json_t *v);
 
 /** Walks an object: for (m = first(v); m; m = next_member(v, m)), where m is
  * the name and llmux_json_value(m) what it has. */
@@ -420,9 +426,15 @@ int llmux_secret_equal(const llmux_secret_t *s, llmux_slice_t with);
 /** Standard base64 in `p`; absent stays absent. */
 llmux_slice_t llmux_base64_encode(apr_pool_t *p, llmux_slice_t bytes);
 
+/** The same in the alphabet that is safe in URLs, without padding. */
+llmux_slice_t llmux_base64url_encode(apr_pool_t *p, llmux_slice_t bytes);
+
 /** Accepts both alphabets, padded or not, white space ignored.
  * @return absent when it is not base64 */
 llmux_slice_t llmux_base64_decode(apr_pool_t *p, llmux_slice_t text);
+
+/** Appends it with all but RFC 3986's unreserved characters encoded (%2F). */
+void llmux_url_escape(llmux_buf_t *out, llmux_slice_t s);
 
 /* RFC 2397 "data:image/png;base64,...". */
 typedef struct llmux_data_url_t {

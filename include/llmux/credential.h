@@ -89,13 +89,9 @@ typedef enum {
     LLMUX_FETCH_ASK, LLMUX_FETCH_DONE, LLMUX_FETCH_FAILED
 } llmux_fetch_e;
 
-#define LLMUX_GRANT_BODY_MAX (64 * 1024)
-
+/** The next step: what to ask, or how it ended. Does no I/O but for reading
+ * files that the credential names. */
 llmux_fetch_e llmux_credential_next(llmux_fetch_t *f);
-
-/* One function per vendor behind it: aws.c, google.c. */
-llmux_fetch_e llmux_aws_next(llmux_fetch_t *f);
-llmux_fetch_e llmux_google_next(llmux_fetch_t *f);
 
 /** The credential that the environment gives (AWS_ACCESS_KEY_ID ...,
  * AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI ...,
@@ -156,6 +152,7 @@ typedef struct llmux_vault_t llmux_vault_t;
 #define LLMUX_VAULT_EARLY apr_time_from_sec(300)    /* before it expires */
 #define LLMUX_VAULT_PAUSE apr_time_from_sec(2)      /* after a failure */
 #define LLMUX_VAULT_REST  apr_time_from_sec(30)     /* after a success */
+#define LLMUX_VAULT_REFUSALS 5                      /* heeded in that time */
 
 /** Empty; unmapped with `p`, in the process that has it.
  * @return NULL when memory is out */
@@ -181,7 +178,9 @@ void llmux_vault_put(llmux_vault_t *v, apr_time_t now,
 int llmux_vault_fail(llmux_vault_t *v, apr_time_t now, llmux_grant_t *grant);
 void llmux_vault_drop(llmux_vault_t *v);
 
-/** A provider did not take this grant: it is not given out again. */
-void llmux_vault_refused(llmux_vault_t *v, const llmux_grant_t *grant);
+/** A provider did not take this grant: it is not given out again, unless that
+ * has been said too often lately. */
+void llmux_vault_refused(llmux_vault_t *v, apr_time_t now,
+                         const llmux_grant_t *grant);
 
 #endif

@@ -248,8 +248,9 @@ const llmux_call_t *llmux_chat_call(const llmux_chat_t *chat,
 llmux_effort_e llmux_effort_of(llmux_slice_t s);
 const char *llmux_effort_name(llmux_effort_e e);
 
-/** How many inputs this model takes in one request. */
 struct llmux_dialect_t;
+
+/** How many inputs this model takes in one request: at least 1. */
 int llmux_embed_most(const struct llmux_dialect_t *dialect,
                      llmux_slice_t model);
 
@@ -318,6 +319,17 @@ void llmux_usage_merge(llmux_usage_t *to, const llmux_usage_t *from);
 
 /** Adds: for several requests that make one answer. */
 void llmux_usage_add(llmux_usage_t *to, const llmux_usage_t *more);
+
+/** Sets a counter from a member of an object; one that is absent, or no count
+ * at all, leaves it as it is. */
+void llmux_usage_set(apr_int64_t *counter, const llmux_json_t *object,
+                     const char *name);
+
+/** Is a prompt or an answer counted? */
+int llmux_usage_known(const llmux_usage_t *u);
+
+/** Two counts together, -1 when neither was reported. */
+apr_int64_t llmux_usage_plus(apr_int64_t a, apr_int64_t b);
 
 /** Whole prompt and whole answer, -1 when nothing of it was reported. */
 apr_int64_t llmux_usage_input(const llmux_usage_t *u);
@@ -655,8 +667,8 @@ void llmux_completions_emulated(const llmux_chat_t *chat,
 /** By name, or NULL. */
 const llmux_dialect_t *llmux_dialect_named(const char *name);
 
-/** The dialect that a client's body is plainly in, OpenAI's chat or Anthropic's,
- * when the path said the other one; else what the path said. */
+/** The dialect that a client's body is plainly in, OpenAI's chat or
+ * Anthropic's, when the path said the other one; else what the path said. */
 const llmux_dialect_t *llmux_dialect_of_body(const llmux_dialect_t *said,
                                              const llmux_json_t *body);
 

@@ -1,4 +1,5 @@
-/* limits.h - every maximum, in one place. Bytes unless said otherwise. */
+/* limits.h - every maximum, in one place. Bytes unless said otherwise. A line
+ * for each, however long: it is a table. */
 
 #ifndef LLMUX_LIMITS_H
 #define LLMUX_LIMITS_H
@@ -23,11 +24,13 @@
 #define LLMUX_LOST_MAX            64           /* members of one request noted as lost */
 #define LLMUX_SECRET_MAX          8192         /* a key, wherever it comes from */
 #define LLMUX_KEY_FILE_MAX        (64u << 10)  /* Google's: credentials as JSON */
+#define LLMUX_GRANT_BODY_MAX      (64 << 10)   /* what a token server answers */
 #define LLMUX_GRANT_LIFE_MAX      43200        /* seconds; a grant is fetched anew then */
 #define LLMUX_SEAL_KEYS_MAX       16           /* keys of one sealer */
 #define LLMUX_SEAL_KID_MAX        16           /* a key's id */
 #define LLMUX_SEAL_NAME_MAX       1024         /* account, call id, tenant, each */
 #define LLMUX_SEAL_TOKEN_MAX      (8u << 20)   /* an opaque token */
+#define LLMUX_MEDIA_FETCHES_MAX   64           /* media fetched for one request */
 #define LLMUX_MEDIA_TYPE_MAX      255          /* RFC 6838: 127 "/" 127 */
 #define LLMUX_RETRY_AFTER_MAX     86400        /* seconds; a longer wait is cut */
 #define LLMUX_LOG_LINE_MAX        2048         /* one line of the log */

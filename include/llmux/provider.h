@@ -145,8 +145,8 @@ const char *llmux_provider_url(apr_pool_t *p, const llmux_deployment_t *d,
 /** The provider's own id of this request, or NULL. */
 const char *llmux_provider_answer_id(const llmux_response_t *r);
 
-/** Puts those response headers that the client may see into `to`, which must
- * not outlive the response's memory. */
+/** Puts those response headers that the client may see into `to`, which in the
+ * same dialect must not outlive the response's memory. */
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
                                  int same_dialect);
 

@@ -46,19 +46,6 @@ llmux_sealer_t *llmux_sealer_create(apr_pool_t *p);
 const char *llmux_sealer_add(llmux_sealer_t *s, const char *kid,
                              const llmux_secret_t *key);
 
-/** The same from "kid:key", the key as llmux_secret_read() takes it:
- * "env:NAME", "file:PATH", or itself. */
-const char *llmux_sealer_add_text(llmux_sealer_t *s, const char *text);
-
-/** A sealer from one or several of those, with white space between them.
- * @param why a sentence when the result is NULL */
-llmux_sealer_t *llmux_sealer_parse(apr_pool_t *p, const char *text,
-                                   const char **why);
-
-/** One with a key that nobody knows: its tokens are good until the process,
- * and all that it forks, is gone. NULL if there is no chance to be had. */
-llmux_sealer_t *llmux_sealer_random(apr_pool_t *p);
-
 /* ---- seals ----------------------------------------------------------- */
 
 /**

@@ -52,20 +52,14 @@ llmux_bpe_t *llmux_bpe_load(apr_pool_t *p, const char *dir, const char **why);
  *
  * @param bpe NULL: an estimate
  * @param p for scratch
- * @param limit ends when there are more than that, not exact; 0 = none
  */
 llmux_tokens_t llmux_bpe_count(const llmux_bpe_t *bpe, apr_pool_t *p,
-                               llmux_encoding_e encoding, llmux_slice_t text,
-                               apr_int64_t limit);
+                               llmux_encoding_e encoding, llmux_slice_t text);
 
 /** The rule of thumb: characters weighed by their script. */
 apr_int64_t llmux_tokens_estimate(llmux_slice_t text);
 
 /* ---- requests --------------------------------------------------------- */
-
-/** The encoding of a model, by its provider's name for it ("gpt-4o-2024-08-06",
- * "openai/gpt-4o", "ft:gpt-4o:me::1"). */
-llmux_encoding_e llmux_tokens_encoding_of(llmux_slice_t model);
 
 /**
  * What a request's input will be counted as: messages, prompts of completions

@@ -49,6 +49,11 @@ struct sockaddr;
 int llmux_reach_allows(const llmux_reach_t *reach,
                        const struct sockaddr *address);
 
+/** Does this connection leave the machine, if the operator has not named its
+ * other end? A public address of our own is public; but what listens there
+ * may trust whoever comes from it ("Require local"). */
+int llmux_reach_leaves(const llmux_reach_t *reach, int fd);
+
 /* How a provider is reached. Built at configuration, read-only after. */
 typedef struct llmux_upstream_t {
     const char *ca_file;            /* NULL = the system's */
@@ -57,9 +62,9 @@ typedef struct llmux_upstream_t {
     apr_int64_t use_curl;           /* LLMuxTransport curl */
     const char *proxy;              /* URL; NULL = environment; "" = none */
     const char *no_proxy;           /* list; NULL = environment */
-    const llmux_reach_t *reach;     /* NULL = any address. Else nothing is
-                                     * remembered of the host, and `idle` is
-                                     * to be 0 */
+    const llmux_reach_t *reach;     /* NULL = any address. Else nothing of the
+                                     * host is remembered beside what others
+                                     * need, and `idle` is to be 0 */
     apr_interval_time_t connect;    /* until connected, TLS included */
     apr_interval_time_t first_byte; /* from sent to the response's head */
     apr_interval_time_t between;    /* silence inside the response */

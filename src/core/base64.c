@@ -69,6 +69,18 @@ llmux_slice_t llmux_base64_encode(apr_pool_t *p, llmux_slice_t bytes)
     return out;
 }
 
+llmux_slice_t llmux_base64url_encode(apr_pool_t *p, llmux_slice_t bytes)
+{
+    llmux_slice_t text = llmux_base64_encode(p, bytes);
+    char *c = (char *)text.data;
+
+    for (; c && *c && *c != '='; c++) {
+        *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+    }
+    text.len = (apr_size_t)(c - text.data);
+    return text;
+}
+
 /* Decodes until `size` bytes are out or the text ends.
  * @return how many came out, or -1 when it is not base64 */
 static apr_ssize_t decode(llmux_slice_t text, unsigned char *out,

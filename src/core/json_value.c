@@ -198,6 +198,12 @@ const llmux_json_t *llmux_json_first(const llmux_json_t *v)
     return v && v->skip > 1 ? v + 1 : NULL;
 }
 
+const llmux_json_t *llmux_json_element(const llmux_json_t *v)
+{
+    return llmux_json_kind(v) == LLMUX_JSON_ARRAY ? llmux_json_first(v)
+                                                  : NULL;
+}
+
 const llmux_json_t *llmux_json_next(const llmux_json_t *v,
                                     const llmux_json_t *child)
 {

@@ -68,3 +68,39 @@ int llmux_slice_blank(llmux_slice_t s)
     }
     return 1;
 }
+
+apr_int64_t llmux_slice_points(llmux_slice_t s)
+{
+    apr_int64_t n = 0;
+    apr_size_t i;
+
+    for (i = 0; i < s.len; i++) {
+        n += ((unsigned char)s.data[i] & 0xc0) != 0x80;
+    }
+    return n;
+}
+
+static int is_unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+        || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+        || c == '~';
+}
+
+void llmux_url_escape(llmux_buf_t *out, llmux_slice_t s)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    apr_size_t i;
+
+    for (i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        const char code[3] = { '%', digits[c >> 4], digits[c & 15] };
+
+        if (is_unreserved(c)) {
+            llmux_buf_add(out, &s.data[i], 1);
+        }
+        else {
+            llmux_buf_add(out, code, sizeof(code));
+        }
+    }
+}

@@ -10,6 +10,8 @@
 #include <openssl/crypto.h>
 
 #include "aws_answer.h"
+#include "form.h"
+#include "vendors.h"
 
 #define METADATA "http://169.254.169.254"
 #define SESSION_PATH "/latest/api/token"
@@ -318,49 +320,17 @@ static llmux_fetch_e next_instance(llmux_fetch_t *f)
 
 static const char sts[] = "AWS STS";
 
-static apr_status_t wipe(void *data)
-{
-    llmux_buf_t *b = data;
-
-    if (b->data) {
-        OPENSSL_cleanse(b->data, b->len);
-    }
-    return APR_SUCCESS;
-}
-
-static void add_field(llmux_buf_t *form, const char *name,
-                      llmux_slice_t value)
-{
-    apr_size_t i;
-
-    llmux_buf_addf(form, "&%s=", name);
-    for (i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-
-        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z')
-            || (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.') {
-            llmux_buf_add(form, &c, 1);
-        }
-        else {
-            llmux_buf_addf(form, "%%%02X", c);
-        }
-    }
-}
-
-/* Room for all of it is made first: growing would leave the token behind. */
 static llmux_slice_t form_of(llmux_fetch_t *f, llmux_slice_t token)
 {
-    llmux_buf_t *form = llmux_buf_create(f->pool, FORM_MAX);
+    llmux_buf_t *form = llmux_form_create(f->pool, FORM_MAX);
     const char *name = f->credential->role_session;
 
-    apr_pool_cleanup_register(f->pool, form, wipe, apr_pool_cleanup_null);
-    llmux_buf_reserve(form, FORM_MAX);
-    llmux_buf_adds(form, "Action=AssumeRoleWithWebIdentity"
-                         "&Version=2011-06-15");
-    add_field(form, "RoleArn", llmux_slice(f->credential->role));
-    add_field(form, "RoleSessionName",
-              llmux_slice(name ? name : "mod_llmux"));
-    add_field(form, "WebIdentityToken", token);
+    llmux_form_add(form, "Action", llmux_slice("AssumeRoleWithWebIdentity"));
+    llmux_form_add(form, "Version", llmux_slice("2011-06-15"));
+    llmux_form_add(form, "RoleArn", llmux_slice(f->credential->role));
+    llmux_form_add(form, "RoleSessionName",
+                   llmux_slice(name ? name : "mod_llmux"));
+    llmux_form_add(form, "WebIdentityToken", token);
     return form->failed ? llmux_slice(NULL) : llmux_buf_slice(form);
 }
 

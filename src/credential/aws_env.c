@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 
 #include "aws_answer.h"
+#include "vendors.h"
 
 #define CONTAINER "http://169.254.170.2"
 

@@ -1,6 +1,6 @@
 /* credential.c - which vendor's steps a fetch takes. */
 
-#include "llmux/credential.h"
+#include "vendors.h"
 
 static llmux_fetch_e (*const vendors[])(llmux_fetch_t *f) = {
     [LLMUX_CREDENTIAL_AWS_STATIC]       = llmux_aws_next,
@@ -8,6 +8,7 @@ static llmux_fetch_e (*const vendors[])(llmux_fetch_t *f) = {
     [LLMUX_CREDENTIAL_AWS_INSTANCE]     = llmux_aws_next,
     [LLMUX_CREDENTIAL_AWS_WEB_IDENTITY] = llmux_aws_next,
     [LLMUX_CREDENTIAL_GOOGLE_ACCOUNT]   = llmux_google_next,
+    [LLMUX_CREDENTIAL_GOOGLE_USER]      = llmux_google_next,
     [LLMUX_CREDENTIAL_GOOGLE_INSTANCE]  = llmux_google_next
 };
 

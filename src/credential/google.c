@@ -1,6 +1,7 @@
 /* google.c - the bearer token that Google's APIs want: for an assertion that
  * a service account signed, for a refresh token, or from the machine itself. */
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -8,6 +9,9 @@
 #include <openssl/x509.h>
 
 #include "llmux/credential.h"
+
+#include "form.h"
+#include "vendors.h"
 
 #define SCOPE "https://www.googleapis.com/auth/cloud-platform"
 #define ASSERTION "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -17,66 +21,7 @@
 #define WORD_MAX 24                 /* no plain word of a message is longer */
 #define WORDS_MAX 200               /* of a message that is repeated */
 
-/* ---- forms ------------------------------------------------------------ */
-
-static apr_status_t wipe(void *data)
-{
-    llmux_buf_t *b = data;
-
-    OPENSSL_cleanse(b->data, b->data ? b->len : 0);
-    return APR_SUCCESS;
-}
-
-/* A buffer that leaves nothing of it behind. Growing may: so it does not. */
-static llmux_buf_t *secret_buf(apr_pool_t *p)
-{
-    llmux_buf_t *b = llmux_buf_create(p, FORM_MAX);
-
-    apr_pool_cleanup_register(p, b, wipe, apr_pool_cleanup_null);
-    llmux_buf_reserve(b, FORM_MAX);
-    return b;
-}
-
-static int is_unreserved(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-           || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-}
-
-static void add_field(llmux_buf_t *form, const char *name, llmux_slice_t value)
-{
-    apr_size_t i;
-
-    llmux_buf_addf(form, "%s%s=", form->len ? "&" : "", name);
-    for (i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-
-        if (is_unreserved(c)) {
-            llmux_buf_add(form, &value.data[i], 1);
-        }
-        else {
-            llmux_buf_addf(form, "%%%02X", c);
-        }
-    }
-}
-
 /* ---- the assertion: RFC 7515, RFC 7523 --------------------------------- */
-
-static llmux_slice_t base64url(apr_pool_t *p, llmux_slice_t bytes)
-{
-    llmux_slice_t s = llmux_base64_encode(p, bytes);
-    char *text = apr_pstrmemdup(p, s.data, s.len);
-    apr_size_t i;
-
-    while (s.len && text[s.len - 1] == '=') {
-        s.len--;
-    }
-    for (i = 0; i < s.len; i++) {
-        text[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
-    }
-    s.data = text;
-    return s;
-}
 
 static llmux_slice_t head_of(apr_pool_t *p, const llmux_credential_t *c)
 {
@@ -167,15 +112,15 @@ static int add_assertion(llmux_buf_t *form, apr_pool_t *p,
     llmux_buf_t *jwt = llmux_buf_create(p, FORM_MAX);
     llmux_slice_t signature;
 
-    llmux_buf_add_slice(jwt, base64url(p, head_of(p, c)));
+    llmux_buf_add_slice(jwt, llmux_base64url_encode(p, head_of(p, c)));
     llmux_buf_adds(jwt, ".");
-    llmux_buf_add_slice(jwt, base64url(p, claims_of(p, c, now)));
+    llmux_buf_add_slice(jwt, llmux_base64url_encode(p, claims_of(p, c, now)));
     signature = sign(p, key_of(p, c), llmux_buf_slice(jwt));
     ERR_clear_error();
     llmux_buf_adds(jwt, ".");
-    llmux_buf_add_slice(jwt, base64url(p, signature));
-    add_field(form, "grant_type", llmux_slice(ASSERTION));
-    add_field(form, "assertion", llmux_buf_slice(jwt));
+    llmux_buf_add_slice(jwt, llmux_base64url_encode(p, signature));
+    llmux_form_add(form, "grant_type", llmux_slice(ASSERTION));
+    llmux_form_add(form, "assertion", llmux_buf_slice(jwt));
     return signature.data && !jwt->failed;
 }
 
@@ -216,7 +161,7 @@ static llmux_fetch_e ask_form(llmux_fetch_t *f, const llmux_buf_t *form)
 
 static llmux_fetch_e ask_account(llmux_fetch_t *f)
 {
-    llmux_buf_t *form = secret_buf(f->pool);
+    llmux_buf_t *form = llmux_form_create(f->pool, FORM_MAX);
     apr_pool_t *scratch;
     int signed_it;
 
@@ -231,12 +176,12 @@ static llmux_fetch_e ask_account(llmux_fetch_t *f)
 static llmux_fetch_e ask_user(llmux_fetch_t *f)
 {
     const llmux_credential_t *c = f->credential;
-    llmux_buf_t *form = secret_buf(f->pool);
+    llmux_buf_t *form = llmux_form_create(f->pool, FORM_MAX);
 
-    add_field(form, "grant_type", llmux_slice("refresh_token"));
-    add_field(form, "client_id", llmux_secret_reveal(c->id));
-    add_field(form, "client_secret", llmux_secret_reveal(c->secret));
-    add_field(form, "refresh_token", llmux_secret_reveal(c->session));
+    llmux_form_add(form, "grant_type", llmux_slice("refresh_token"));
+    llmux_form_add(form, "client_id", llmux_secret_reveal(c->id));
+    llmux_form_add(form, "client_secret", llmux_secret_reveal(c->secret));
+    llmux_form_add(form, "refresh_token", llmux_secret_reveal(c->session));
     return ask_form(f, form);
 }
 
@@ -287,7 +232,7 @@ static const char *plain_words(apr_pool_t *p, llmux_slice_t s)
     for (i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.data[i];
 
-        word = is_unreserved(c) && c != '.' ? word + 1 : 0;
+        word = apr_isalnum(c) || c == '-' || c == '_' ? word + 1 : 0;
         if (c < ' ' || c > '~' || word > WORD_MAX) {
             return "";
         }

@@ -29,11 +29,12 @@ typedef struct key_file_t {
     const char *why;        /* set: it is no good */
 } key_file_t;
 
+/* Less than LLMUX_VAULT_LEASE: nobody else begins to fetch meanwhile. */
 static const llmux_upstream_t patience = {
-    .connect = 5 * APR_USEC_PER_SEC,
+    .connect = 3 * APR_USEC_PER_SEC,
     .first_byte = 10 * APR_USEC_PER_SEC,
     .between = 10 * APR_USEC_PER_SEC,
-    .total = 30 * APR_USEC_PER_SEC
+    .total = 12 * APR_USEC_PER_SEC
 };
 
 /* ---- members ----------------------------------------------------------- */

@@ -74,24 +74,11 @@ static apr_size_t own_port(const address_t *a)
 
 /* ---- encoding --------------------------------------------------------- */
 
-static int is_unreserved(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-        || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
-        || c == '~';
-}
-
 static void add_byte(llmux_buf_t *out, unsigned char c)
 {
-    static const char hex[] = "0123456789ABCDEF";
-    char text[3] = { '%', hex[c >> 4], hex[c & 15] };
+    const llmux_slice_t byte = { (const char *)&c, 1 };
 
-    if (is_unreserved(c)) {
-        llmux_buf_add(out, &c, 1);
-    }
-    else {
-        llmux_buf_add(out, text, sizeof(text));
-    }
+    llmux_url_escape(out, byte);
 }
 
 /* As it stands on the wire, encoded once more: AWS wants paths doubly encoded

@@ -16,6 +16,8 @@ struct llmux_vault_t {
     apr_time_t leased_until;    /* somebody fetches; 0 = nobody */
     apr_time_t failed_at;       /* the last fetch did; 0 = it did not */
     apr_time_t put_at;
+    apr_time_t refused_since;   /* the first of so many refusals */
+    int refusals;
     llmux_grant_t grant;
 };
 
@@ -140,12 +142,26 @@ void llmux_vault_drop(llmux_vault_t *v)
     unlock(v);
 }
 
+/* What a client may make a provider refuse, such as a model that the account
+ * does not have, looks the same as a grant that is no good: who asks for it
+ * again and again must not keep us fetching, and all others waiting. */
+static int counts(llmux_vault_t *v, apr_time_t now)
+{
+    if (now >= v->refused_since + LLMUX_VAULT_REST) {
+        v->refused_since = now;
+        v->refusals = 0;
+    }
+    v->refusals += v->refusals <= LLMUX_VAULT_REFUSALS;
+    return v->refusals <= LLMUX_VAULT_REFUSALS;
+}
+
 /* Another one may have been put meanwhile: that stays. */
-void llmux_vault_refused(llmux_vault_t *v, const llmux_grant_t *grant)
+void llmux_vault_refused(llmux_vault_t *v, apr_time_t now,
+                         const llmux_grant_t *grant)
 {
     lock(v);
     if (v->filled && !strcmp(v->grant.id, grant->id)
-        && !strcmp(v->grant.token, grant->token)) {
+        && !strcmp(v->grant.token, grant->token) && counts(v, now)) {
         OPENSSL_cleanse(&v->grant, sizeof(v->grant));
         v->filled = 0;
     }

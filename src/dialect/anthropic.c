@@ -57,7 +57,7 @@ static void put_no_threads(llmux_jw_t *jw)
 }
 
 /* Anthropic's clients know an overloaded provider by a status of its own. */
-static int error_status(const llmux_error_t *err)
+int llmux_anthropic_error_status(const llmux_error_t *err)
 {
     return err->kind == LLMUX_ERR_OVERLOADED ? 529 : err->status;
 }
@@ -99,5 +99,5 @@ const llmux_dialect_t llmux_dialect_anthropic = {
     .encoder = llmux_anthropic_encoder,
     .error_read = llmux_anthropic_error_read,
     .error_write = llmux_anthropic_error_write,
-    .error_status = error_status
+    .error_status = llmux_anthropic_error_status
 };

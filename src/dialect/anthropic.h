@@ -127,4 +127,7 @@ llmux_error_t *llmux_anthropic_error_read(apr_pool_t *p, int status,
 void llmux_anthropic_error_write(llmux_buf_t *out, const llmux_error_t *err,
                                  const char *request_id);
 
+/** llmux_dialect_t.error_status */
+int llmux_anthropic_error_status(const llmux_error_t *err);
+
 #endif

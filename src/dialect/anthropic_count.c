@@ -95,12 +95,6 @@ static const llmux_error_t *write_count(llmux_buf_t *out,
 
 /* ---- answers --------------------------------------------------------- */
 
-static int read_count(llmux_usage_t *to, const llmux_json_t *body)
-{
-    to->input = llmux_json_int(llmux_json_get(body, "input_tokens"), -1);
-    return to->input >= 0;
-}
-
 static void write_answer(llmux_jw_t *w, const llmux_usage_t *usage)
 {
     llmux_jw_open(w, '{');
@@ -110,7 +104,7 @@ static void write_answer(llmux_jw_t *w, const llmux_usage_t *usage)
 }
 
 static const llmux_count_t count = {
-    read_count, write_answer, llmux_anthropic_error_read
+    llmux_count_input_tokens, write_answer, llmux_anthropic_error_read
 };
 
 static llmux_decoder_t *decoder(apr_pool_t *p, const llmux_env_t *env,
@@ -122,11 +116,6 @@ static llmux_decoder_t *decoder(apr_pool_t *p, const llmux_env_t *env,
 static llmux_encoder_t *encoder(apr_pool_t *p, const llmux_encode_t *how)
 {
     return llmux_count_encoder(p, &count);
-}
-
-static int error_status(const llmux_error_t *err)
-{
-    return llmux_dialect_anthropic.error_status(err);
 }
 
 const llmux_dialect_t llmux_dialect_anthropic_count = {
@@ -142,5 +131,5 @@ const llmux_dialect_t llmux_dialect_anthropic_count = {
     .encoder = encoder,
     .error_read = llmux_anthropic_error_read,
     .error_write = llmux_anthropic_error_write,
-    .error_status = error_status
+    .error_status = llmux_anthropic_error_status
 };

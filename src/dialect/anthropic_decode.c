@@ -63,17 +63,6 @@ static llmux_slice_t str(anthropic_decoder_t *d, const llmux_json_t *object,
 
 /* ---- usage ----------------------------------------------------------- */
 
-/* Numbers that are absent, null or nonsense leave the old one. */
-static void overlay(apr_int64_t *to, const llmux_json_t *object,
-                    const char *name)
-{
-    apr_int64_t n = llmux_json_int(llmux_json_get(object, name), -1);
-
-    if (n >= 0) {
-        *to = n;
-    }
-}
-
 /* The API counts thinking in its output; here they are apart. */
 static void split_output(anthropic_decoder_t *d)
 {
@@ -98,38 +87,29 @@ static void usage(anthropic_decoder_t *d, const llmux_json_t *u)
     if (llmux_json_kind(u) != LLMUX_JSON_OBJECT) {
         return;
     }
-    overlay(&d->usage.input, u, "input_tokens");
-    overlay(&d->usage.cache_read, u, "cache_read_input_tokens");
-    overlay(&d->usage.cache_write_1h, creation, "ephemeral_1h_input_tokens");
-    overlay(&short_lived, creation, "ephemeral_5m_input_tokens");
+    llmux_usage_set(&d->usage.input, u, "input_tokens");
+    llmux_usage_set(&d->usage.cache_read, u, "cache_read_input_tokens");
+    llmux_usage_set(&d->usage.cache_write_1h, creation,
+                    "ephemeral_1h_input_tokens");
+    llmux_usage_set(&short_lived, creation, "ephemeral_5m_input_tokens");
     if (llmux_json_get(u, "cache_creation_input_tokens")) {
-        overlay(&d->usage.cache_write, u, "cache_creation_input_tokens");
+        llmux_usage_set(&d->usage.cache_write, u,
+                        "cache_creation_input_tokens");
     }
     else if (short_lived >= 0) {
         long_lived = d->usage.cache_write_1h > 0 ? d->usage.cache_write_1h : 0;
         d->usage.cache_write = short_lived <= APR_INT64_MAX - long_lived
                                ? short_lived + long_lived : APR_INT64_MAX;
     }
-    overlay(&d->output, u, "output_tokens");
-    overlay(&d->thinking, llmux_json_get(u, "output_tokens_details"),
-            "thinking_tokens");
+    llmux_usage_set(&d->output, u, "output_tokens");
+    llmux_usage_set(&d->thinking, llmux_json_get(u, "output_tokens_details"),
+                    "thinking_tokens");
     split_output(d);
     ev.usage = &d->usage;
     emit(d, &ev);
 }
 
 /* ---- pieces ---------------------------------------------------------- */
-
-static apr_int64_t code_points(llmux_slice_t s)
-{
-    apr_int64_t n = 0;
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        n += ((unsigned char)s.data[i] & 0xc0) != 0x80;
-    }
-    return n;
-}
 
 static void piece(anthropic_decoder_t *d, const open_t *o, llmux_slice_t text)
 {
@@ -139,7 +119,7 @@ static void piece(anthropic_decoder_t *d, const open_t *o, llmux_slice_t text)
         return;
     }
     if (o->kind == LLMUX_EV_TEXT) {
-        d->points += code_points(text);
+        d->points += llmux_slice_points(text);
     }
     emit(d, &ev);
 }

@@ -13,20 +13,6 @@ static const char *const names[] = { "model", "messages", "stream", NULL };
 
 /* ---- head ------------------------------------------------------------ */
 
-static void read_messages(llmux_reader_t *r, const llmux_at_t *root,
-                          llmux_head_t *head)
-{
-    const llmux_json_t *v = llmux_reader_need(r, root, head->root, "messages",
-                                              LLMUX_JSON_ARRAY);
-    llmux_at_t here = llmux_at(root, "messages");
-
-    head->messages = llmux_json_count(v);
-    if (v && !head->messages) {
-        llmux_reader_fail(r, &here, "expected at least one message, found an "
-                          "empty array");
-    }
-}
-
 const llmux_error_t *llmux_anthropic_head(apr_pool_t *p,
                                           llmux_json_parser_t *parser,
                                           llmux_slice_t body,
@@ -38,7 +24,7 @@ const llmux_error_t *llmux_anthropic_head(apr_pool_t *p,
     llmux_head_begin(&r, parser, body, names, head);
     if (!r.err) {
         llmux_head_model(&r, &root, head);
-        read_messages(&r, &root, head);
+        llmux_head_messages(&r, &root, head);
         head->stream = llmux_reader_bool(&r, &root, head->root, "stream");
         head->include_usage = 1;        /* the API always says it */
         llmux_head_ours(&r, &root, names, head);

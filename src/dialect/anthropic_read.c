@@ -1,24 +1,9 @@
 /* anthropic_read.c - a Messages body into the canonical request. */
 
-#include <stddef.h>
 #include <string.h>
 
 #include "anthropic_read.h"
-
-typedef struct field_t field_t;
-
-/* A top-level member; rows are read in their order. */
-struct field_t {
-    const char *name;
-    void (*read)(llmux_reader_t *r, const llmux_at_t *at,
-                 const llmux_json_t *v, const field_t *f);  /* NULL: skip */
-    apr_size_t offset;      /* of what it sets in llmux_chat_t */
-    double low, high;       /* numbers; integers: high 0 is no limit */
-    const char *why;        /* refused: what it would take */
-};
-
-#define FIELD(f) \
-    ((llmux_slice_t *) (void *) ((char *) r->chat + (f)->offset))
+#include "fields.h"
 
 /* ---- what all files need --------------------------------------------- */
 
@@ -89,23 +74,6 @@ const char *llmux_anthropic_read_marker(llmux_reader_t *r,
     return v ? read_marker(r, &here, v) : NULL;
 }
 
-/* ---- plain kinds ----------------------------------------------------- */
-
-static void read_str(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING)) {
-        *FIELD(f) = llmux_json_str(r->pool, v);
-    }
-}
-
-static void read_integer(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
-{
-    *FIELD(f) = llmux_reader_integer(r, at, v, (apr_int64_t) f->low,
-                                     APR_INT64_MAX);
-}
-
 /* ---- sampling -------------------------------------------------------- */
 
 static int may_sample(llmux_reader_t *r, const llmux_at_t *at)
@@ -121,16 +89,16 @@ static int may_sample(llmux_reader_t *r, const llmux_at_t *at)
 }
 
 static void read_sampling(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     if (may_sample(r, at)) {
-        *FIELD(f) = llmux_reader_number(r, at, v, f->low, f->high);
+        llmux_field_number(r, at, v, f);
     }
 }
 
 /* 0 is what some clients say for "off". */
 static void read_top_k(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_slice_t k = llmux_reader_integer(r, at, v, 0, APR_INT64_MAX);
 
@@ -142,31 +110,31 @@ static void read_top_k(llmux_reader_t *r, const llmux_at_t *at,
 /* ---- what needs a closer look ---------------------------------------- */
 
 static void read_system(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_anthropic_read_system(r, at, v);
 }
 
 static void read_messages(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_anthropic_read_messages(r, at, v);
 }
 
 static void read_tools(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_anthropic_read_tools(r, at, v);
 }
 
 static void read_choice(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_anthropic_read_choice(r, at, v);
 }
 
 static void read_stream(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)) {
         r->chat->stream = llmux_json_bool(v) == LLMUX_YES;
@@ -175,7 +143,7 @@ static void read_stream(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_stops(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     const llmux_json_t *e;
     llmux_slice_t s;
@@ -201,7 +169,7 @@ static void read_stops(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_metadata(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     if (llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
         r->chat->user_id = llmux_reader_str(r, at, v, "user_id");
@@ -209,7 +177,7 @@ static void read_metadata(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_tier(llmux_reader_t *r, const llmux_at_t *at,
-                      const llmux_json_t *v, const field_t *f)
+                      const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const theirs[] = { "auto", "standard_only", NULL };
     static const char *const ours[] = { "auto", "default" };
@@ -221,7 +189,7 @@ static void read_tier(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_speed(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const words[] = { "standard", "fast", NULL };
 
@@ -232,7 +200,7 @@ static void read_speed(llmux_reader_t *r, const llmux_at_t *at,
 
 /* On the request itself: the last block that can be cached is the mark. */
 static void read_marked(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_message_t *m = r->chat->last;
     const char *ttl = read_marker(r, at, v);
@@ -276,7 +244,7 @@ static void read_display(llmux_reader_t *r, const llmux_at_t *at,
  * models that cannot do without thinking know "between_tools": as little of
  * it as there can be. */
 static void read_thinking(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const words[] =
         { "disabled", "between_tools", "adaptive", "enabled", NULL };
@@ -317,7 +285,7 @@ static void read_effort(llmux_reader_t *r, const llmux_at_t *at,
 /* ---- output ---------------------------------------------------------- */
 
 static void read_format(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const words[] = { "json_schema", NULL };
     const llmux_json_t *schema;
@@ -335,7 +303,7 @@ static void read_format(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_output(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     const llmux_json_t *format = llmux_json_get(v, "format");
     const llmux_json_t *budget = llmux_json_get(v, "task_budget");
@@ -356,31 +324,42 @@ static void read_output(llmux_reader_t *r, const llmux_at_t *at,
 
 /* ---- what stays at home ---------------------------------------------- */
 
+enum { MCP_SERVERS, CONTAINER, THREAD, PLACE };
+
+/* What it would take. */
+static const char *const whys[] = {
+    [MCP_SERVERS] = "only Anthropic's own servers call MCP servers for a "
+                    "model",
+    [CONTAINER]   = "only Anthropic's own servers have containers",
+    [THREAD]      = "its messages are kept on Anthropic's own servers",
+    [PLACE]       = "only Anthropic's own servers can be told where to work"
+};
+
 /* Tools, files, history and places of the vendor's own: an answer without
  * them would not be the one that was asked for. */
 static void read_refused(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
+                         const llmux_json_t *v, const llmux_field_t *f)
 {
     if (llmux_json_kind(v) != LLMUX_JSON_ARRAY || llmux_json_count(v)) {
-        llmux_anthropic_read_refuse(r, at, f->why);
+        llmux_anthropic_read_refuse(r, at, whys[f->more]);
     }
 }
 
 /* ---- the table ------------------------------------------------------- */
 
-#define DO(name, read) { name, read, 0, 0, 0, NULL }
-#define SPAN(name, read, member, low, high) \
-    { name, read, offsetof(llmux_chat_t, member), low, high, NULL }
+#define DO(name, read) { name, read, 0, 0, 0, 0 }
 #define REFUSE(name, why) { name, read_refused, 0, 0, 0, why }
+#define SPAN(name, read, member, low, high) \
+    { name, read, offsetof(llmux_chat_t, member), low, high, 0 }
 
-static const field_t fields[] = {
-    SPAN("model", read_str, model, 0, 0),
+static const llmux_field_t fields[] = {
+    SPAN("model", llmux_field_str, model, 0, 0),
     DO("system", read_system),
     DO("messages", read_messages),
     DO("tools", read_tools),
     DO("tool_choice", read_choice),
     /* who only counts tokens leaves it out, and writers know a default */
-    SPAN("max_tokens", read_integer, max_tokens, 0, 0),
+    SPAN("max_tokens", llmux_field_integer, max_tokens, 0, 0),
     SPAN("temperature", read_sampling, temperature, 0, 1),
     SPAN("top_p", read_sampling, top_p, 0, 1),
     DO("top_k", read_top_k),
@@ -393,12 +372,10 @@ static const field_t fields[] = {
     DO("service_tier", read_tier),
     DO("speed", read_speed),
     DO("cache_control", read_marked),
-    REFUSE("mcp_servers", "only Anthropic's own servers call MCP servers for "
-                          "a model"),
-    REFUSE("container", "only Anthropic's own servers have containers"),
-    REFUSE("thread", "its messages are kept on Anthropic's own servers"),
-    REFUSE("inference_geo", "only Anthropic's own servers can be told where "
-                            "to work"),
+    REFUSE("mcp_servers", MCP_SERVERS),
+    REFUSE("container", CONTAINER),
+    REFUSE("thread", THREAD),
+    REFUSE("inference_geo", PLACE),
     /* what a cloud's variant of the API says in the body */
     DO("anthropic_version", NULL),
     /* the gateway's own */
@@ -409,18 +386,6 @@ static const field_t fields[] = {
 };
 
 #define FIELDS ((int) (sizeof(fields) / sizeof(*fields)))
-
-static int field_of(const llmux_json_t *name)
-{
-    int i;
-
-    for (i = 0; i < FIELDS; i++) {
-        if (llmux_json_is(name, fields[i].name)) {
-            return i;
-        }
-    }
-    return -1;
-}
 
 /* Sorts the members into the table's order. The API grows; what is not known
  * here is known to no other dialect either. */
@@ -433,7 +398,7 @@ static void sort_members(llmux_reader_t *r, const llmux_json_t *body,
     for (m = llmux_json_first(body); m; m = llmux_json_next_member(body, m)) {
         v = llmux_json_value(m);
         v = llmux_json_kind(v) == LLMUX_JSON_NULL ? NULL : v;
-        i = field_of(m);
+        i = llmux_field_of(fields, FIELDS, m);
         if (i >= 0) {
             found[i] = v;
         }
@@ -448,24 +413,13 @@ const llmux_error_t *llmux_anthropic_read(llmux_chat_t *chat,
 {
     llmux_reader_t r = { chat, chat->pool, NULL };
     const llmux_json_t *found[FIELDS] = { NULL };
-    llmux_at_t root = llmux_at(NULL, NULL), at;
-    int i;
+    llmux_at_t root = llmux_at(NULL, NULL);
 
-    if (!llmux_reader_expect(&r, &root, body, LLMUX_JSON_OBJECT)) {
-        return r.err;
-    }
-    if (llmux_json_count(body) > LLMUX_MEMBERS_MAX) {
-        llmux_reader_fail(&r, &root, "expected at most %d members, found %d",
-                          LLMUX_MEMBERS_MAX, llmux_json_count(body));
+    if (!llmux_fields_expect(&r, body)) {
         return r.err;
     }
     sort_members(&r, body, found);
     llmux_reader_need(&r, &root, body, "messages", LLMUX_JSON_ARRAY);
-    for (i = 0; i < FIELDS && !r.err; i++) {
-        if (found[i] && fields[i].read) {
-            at = llmux_at(&root, fields[i].name);
-            fields[i].read(&r, &at, found[i], &fields[i]);
-        }
-    }
+    llmux_fields_read(&r, fields, FIELDS, found);
     return r.err;
 }

@@ -64,27 +64,7 @@ static void settle_type(source_t *s, llmux_slice_t said)
     }
 }
 
-/* ---- base64 ---------------------------------------------------------- */
-
-static int is_base64_char(unsigned char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
-           || (c >= '0' && c <= '9') || c == '+' || c == '/';
-}
-
-/* As nearly all of it is: no copy then. */
-static int is_standard(llmux_slice_t s)
-{
-    apr_size_t n = s.len, i;
-
-    if (!n || n % 4) {
-        return 0;
-    }
-    n -= s.data[n - 1] != '=' ? 0 : s.data[n - 2] != '=' ? 1 : 2;
-    for (i = 0; i < n && is_base64_char((unsigned char) s.data[i]); i++) {
-    }
-    return i == n;
-}
+/* ---- the bytes themselves -------------------------------------------- */
 
 static void from_base64(source_t *s)
 {
@@ -93,15 +73,11 @@ static void from_base64(source_t *s)
     llmux_slice_t text = llmux_reader_need_str(s->r, &s->at, s->v, "data");
     llmux_at_t here = llmux_at(&s->at, "data");
 
-    if (text.len && !is_standard(text)) {
-        text = llmux_base64_encode(s->r->pool,
-                                   llmux_base64_decode(s->r->pool, text));
-        if (!text.len) {
-            llmux_reader_fail(s->r, &here, "expected base64 data, found "
-                              "something else");
-        }
+    s->media->base64 = llmux_reader_base64(s->r, text);
+    if (text.len && !s->media->base64.len) {
+        llmux_reader_fail(s->r, &here, "expected base64 data, found "
+                          "something else");
     }
-    s->media->base64 = text;
     settle_type(s, llmux_json_str(s->r->pool, type));
 }
 

@@ -18,33 +18,13 @@ typedef struct tool_type_t {
 
 /* ---- functions ------------------------------------------------------- */
 
-static int is_name(llmux_slice_t s)
-{
-    apr_size_t i;
-    char c;
-
-    for (i = 0; i < s.len; i++) {
-        c = s.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-              || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
-            return 0;
-        }
-    }
-    return s.len <= NAME_MAX_LEN;
-}
-
 static llmux_tool_t *add_tool(llmux_reader_t *r, const llmux_at_t *at,
                               const llmux_json_t *v)
 {
     llmux_tool_t *tool = llmux_chat_tool(r->chat);
-    llmux_at_t here = llmux_at(at, "name");
 
     tool->name = llmux_reader_need_str(r, at, v, "name");
-    if (!is_name(tool->name)) {
-        llmux_reader_fail(r, &here, "expected at most %d letters, digits, "
-                          "'_' and '-', found %s", NAME_MAX_LEN,
-                          llmux_reader_found(r, llmux_json_get(v, "name")));
-    }
+    llmux_reader_check_name(r, at, v, tool->name, NAME_MAX_LEN);
     tool->cache_ttl = llmux_anthropic_read_marker(r, at, v);
     return tool;
 }

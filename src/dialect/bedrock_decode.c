@@ -59,17 +59,6 @@ static llmux_slice_t str(decoder_t *d, const llmux_json_t *object,
 
 /* ---- usage ----------------------------------------------------------- */
 
-/* Numbers that are absent or nonsense leave the old one. */
-static void overlay(apr_int64_t *to, const llmux_json_t *object,
-                    const char *name)
-{
-    apr_int64_t n = llmux_json_int(llmux_json_get(object, name), -1);
-
-    if (n >= 0) {
-        *to = n;
-    }
-}
-
 /* Counts of the cache stand apart from the input here. */
 static void usage(decoder_t *d, const llmux_json_t *u)
 {
@@ -79,34 +68,22 @@ static void usage(decoder_t *d, const llmux_json_t *u)
     if (llmux_json_kind(u) != LLMUX_JSON_OBJECT) {
         return;
     }
-    overlay(&d->usage.input, u, "inputTokens");
-    overlay(&d->usage.output, u, "outputTokens");
-    overlay(&d->usage.cache_read, u, "cacheReadInputTokenCount");
-    overlay(&d->usage.cache_read, u, "cacheReadInputTokens");
-    overlay(&d->usage.cache_write, u, "cacheWriteInputTokenCount");
-    overlay(&d->usage.cache_write, u, "cacheWriteInputTokens");
-    for (each = llmux_json_kind(details) == LLMUX_JSON_ARRAY
-                ? llmux_json_first(details) : NULL;
-         each; each = llmux_json_next(details, each)) {
+    llmux_usage_set(&d->usage.input, u, "inputTokens");
+    llmux_usage_set(&d->usage.output, u, "outputTokens");
+    llmux_usage_set(&d->usage.cache_read, u, "cacheReadInputTokenCount");
+    llmux_usage_set(&d->usage.cache_read, u, "cacheReadInputTokens");
+    llmux_usage_set(&d->usage.cache_write, u, "cacheWriteInputTokenCount");
+    llmux_usage_set(&d->usage.cache_write, u, "cacheWriteInputTokens");
+    for (each = llmux_json_element(details); each;
+         each = llmux_json_next(details, each)) {
         if (llmux_json_is(llmux_json_get(each, "ttl"), "1h")) {
-            overlay(&d->usage.cache_write_1h, each, "inputTokens");
+            llmux_usage_set(&d->usage.cache_write_1h, each, "inputTokens");
         }
     }
     emit(d, &ev);
 }
 
 /* ---- pieces ---------------------------------------------------------- */
-
-static apr_int64_t code_points(llmux_slice_t s)
-{
-    apr_int64_t n = 0;
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        n += ((unsigned char)s.data[i] & 0xc0) != 0x80;
-    }
-    return n;
-}
 
 static void piece(decoder_t *d, const open_t *o, llmux_slice_t text)
 {
@@ -116,7 +93,7 @@ static void piece(decoder_t *d, const open_t *o, llmux_slice_t text)
         return;
     }
     if (o->kind == LLMUX_EV_TEXT) {
-        d->points += code_points(text);
+        d->points += llmux_slice_points(text);
     }
     emit(d, &ev);
 }
@@ -652,9 +629,7 @@ static void whole_text(decoder_t *d, llmux_slice_t text,
         return;
     }
     piece(d, o, text);
-    for (c = llmux_json_kind(cites) == LLMUX_JSON_ARRAY
-             ? llmux_json_first(cites) : NULL;
-         c; c = llmux_json_next(cites, c)) {
+    for (c = llmux_json_element(cites); c; c = llmux_json_next(cites, c)) {
         hold_cite(d, o, c);
     }
     stop(d, o);
@@ -666,9 +641,8 @@ static void whole_cited(decoder_t *d, const llmux_json_t *v)
     const llmux_json_t *list = llmux_json_get(v, "content"), *each;
     llmux_buf_t *text = llmux_buf_create(d->base.scratch, LLMUX_ANSWER_MAX);
 
-    for (each = llmux_json_kind(list) == LLMUX_JSON_ARRAY
-                ? llmux_json_first(list) : NULL;
-         each; each = llmux_json_next(list, each)) {
+    for (each = llmux_json_element(list); each;
+         each = llmux_json_next(list, each)) {
         llmux_buf_add_slice(text, str(d, each, "text"));
     }
     whole_text(d, llmux_buf_slice(text), llmux_json_get(v, "citations"));
@@ -752,9 +726,7 @@ static void on_whole(llmux_decoder_t *base, const llmux_json_t *body)
     }
     ev.tier = tier_of(d, body);
     emit(d, &ev);
-    for (b = llmux_json_kind(content) == LLMUX_JSON_ARRAY
-             ? llmux_json_first(content) : NULL;
-         b; b = llmux_json_next(content, b)) {
+    for (b = llmux_json_element(content); b; b = llmux_json_next(content, b)) {
         whole_block(d, b);
     }
     usage(d, llmux_json_get(body, "usage"));

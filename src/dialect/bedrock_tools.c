@@ -5,6 +5,7 @@
 #include <apr_strings.h>
 
 #include "bedrock.h"
+#include "reader.h"
 
 #define EMPTY_SCHEMA "{\"type\":\"object\",\"properties\":{}}"
 
@@ -16,21 +17,6 @@
 #define ANSWER "Gives the final answer. Call it once, with all of the answer."
 
 /* ---- names ----------------------------------------------------------- */
-
-static int is_plain(llmux_slice_t s)
-{
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        char c = s.data[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-              || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
-            return 0;
-        }
-    }
-    return s.len && s.len <= LLMUX_TOOL_NAME_MAX;
-}
 
 /* One of the history, in characters that may stand already. */
 llmux_slice_t llmux_bedrock_tool_name(llmux_bedrock_out_t *o,
@@ -56,7 +42,8 @@ static void check_name(llmux_bedrock_out_t *o, const llmux_tool_t *t,
                             "own. Call the tool something else.",
                             LLMUX_BEDROCK_ANSWER_TOOL);
     }
-    else if (!is_plain(t->name)) {
+    else if (!t->name.len
+             || !llmux_reader_is_name(t->name, LLMUX_TOOL_NAME_MAX)) {
         llmux_writer_refuse(&o->w, place, "%s takes names of tools with 1 to "
                             "64 letters, digits, '_' and '-' only.",
                             o->w.target->name);

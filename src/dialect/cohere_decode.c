@@ -96,17 +96,6 @@ static int begin(decoder_t *d, llmux_event_t *ev, apr_int64_t index)
     return 1;
 }
 
-static apr_int64_t code_points(llmux_slice_t s)
-{
-    apr_int64_t n = 0;
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        n += ((unsigned char)s.data[i] & 0xc0) != 0x80;
-    }
-    return n;
-}
-
 /* More of the open block, or of one that is begun for it: not every server
  * says that it begins. */
 static void words(decoder_t *d, llmux_block_e block, apr_int64_t index,
@@ -126,7 +115,7 @@ static void words(decoder_t *d, llmux_block_e block, apr_int64_t index,
     ev.text = text;
     emit(d, &ev);
     if (block == LLMUX_BLOCK_TEXT) {
-        d->points += code_points(text);
+        d->points += llmux_slice_points(text);
     }
 }
 

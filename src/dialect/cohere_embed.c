@@ -10,9 +10,8 @@
 static int has_media(const llmux_chat_t *chat)
 {
     const llmux_input_t *in;
-    int i;
 
-    for (i = 0; (in = llmux_embed_input(chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(chat); in; in = llmux_embed_next(chat, in)) {
         if (in->media) {
             return 1;
         }
@@ -64,11 +63,11 @@ static void write_content(llmux_writer_t *w, const llmux_input_t *in)
 static void write_contents(llmux_writer_t *w)
 {
     const llmux_input_t *in;
-    int i;
 
     llmux_jw_key(&w->jw, "inputs");
     llmux_jw_open(&w->jw, '[');
-    for (i = 0; (in = llmux_embed_input(w->chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(w->chat); in;
+         in = llmux_embed_next(w->chat, in)) {
         write_content(w, in);
     }
     llmux_jw_close(&w->jw, ']');

@@ -81,7 +81,4 @@ void llmux_completions_logprobs_add(llmux_completions_logprobs_t *l,
 void llmux_completions_logprobs_write(llmux_jw_t *w,
                                       const llmux_completions_logprobs_t *l);
 
-/** Code points in a text. */
-apr_int64_t llmux_completions_points(llmux_slice_t text);
-
 #endif

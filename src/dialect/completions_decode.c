@@ -301,28 +301,6 @@ static void usage(decoder_t *d, const llmux_json_t *v)
     }
 }
 
-/* "error":"" and the like are none. */
-static int truthy(const llmux_json_t *v)
-{
-    return (llmux_json_kind(v) == LLMUX_JSON_STRING && !llmux_json_is(v, ""))
-        || (llmux_json_kind(v) == LLMUX_JSON_OBJECT && llmux_json_count(v) > 0)
-        || llmux_json_bool(v) == LLMUX_YES;
-}
-
-/* An error in the place of an answer, in one of the shapes that are about. */
-static int is_error(llmux_slice_t event_name, const llmux_json_t *body)
-{
-    if (truthy(llmux_json_get(body, "error"))
-        || llmux_slice_is(event_name, "error")) {
-        return 1;
-    }
-    return !llmux_json_get(body, "choices") && !llmux_json_get(body, "usage")
-        && (llmux_json_is(llmux_json_get(body, "object"), "error")
-            || llmux_json_get(body, "detail")
-            || llmux_json_kind(llmux_json_get(body, "message"))
-                   == LLMUX_JSON_STRING);
-}
-
 static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
                     const llmux_json_t *body)
 {
@@ -330,7 +308,7 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
     const llmux_json_t *list = llmux_json_get(body, "choices"), *v;
     int n = 0;
 
-    if (is_error(event_name, body)) {
+    if (llmux_openai_is_error(event_name, body)) {
         fail(d, body);
         return;
     }

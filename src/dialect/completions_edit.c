@@ -37,19 +37,6 @@ static void read_prompt(llmux_reader_t *r, const llmux_at_t *root,
     }
 }
 
-static void read_stream(llmux_reader_t *r, const llmux_at_t *root,
-                        llmux_head_t *head)
-{
-    const llmux_json_t *options = llmux_reader_member(
-        r, root, head->root, "stream_options", LLMUX_JSON_OBJECT);
-    llmux_at_t here = llmux_at(root, "stream_options");
-
-    head->stream = llmux_reader_bool(r, root, head->root, "stream");
-    llmux_head_check(r, &here, options, names);
-    head->include_usage =
-        llmux_reader_bool(r, &here, options, "include_usage") == LLMUX_YES;
-}
-
 const llmux_error_t *llmux_completions_head(apr_pool_t *p,
                                             llmux_json_parser_t *parser,
                                             llmux_slice_t body,
@@ -62,7 +49,7 @@ const llmux_error_t *llmux_completions_head(apr_pool_t *p,
     if (!r.err) {
         llmux_head_model(&r, &root, head);
         read_prompt(&r, &root, head);
-        read_stream(&r, &root, head);
+        llmux_head_stream(&r, &root, names, head);
         llmux_head_ours(&r, &root, names, head);
     }
     return r.err;

@@ -93,8 +93,7 @@ static choice_t *new_choice(encoder_t *e, int index)
 
     c->index = index;
     if (chat) {
-        c->logprobs.at =
-            llmux_completions_points(llmux_completions_text(chat));
+        c->logprobs.at = llmux_slice_points(llmux_completions_text(chat));
     }
     return c;
 }
@@ -181,28 +180,13 @@ static const char *finish_of(const choice_t *c, llmux_finish_e finish)
         ? finishes[finish] : "stop";
 }
 
-static int counted(const llmux_usage_t *u)
-{
-    return llmux_usage_input(u) >= 0 || llmux_usage_output(u) >= 0;
-}
-
-/* A client may insist on the model's name that it asked for; a model without
- * a name has an empty one, since clients' types know no other. */
 static void set_head(encoder_t *e, const llmux_event_t *ev)
 {
     llmux_buf_t *b = llmux_buf_create(e->pool, LLMUX_EVENT_MAX);
     llmux_jw_t w = llmux_jw(b);
 
     llmux_jw_open(&w, '{');
-    llmux_jw_key(&w, "id");
-    llmux_jw_str(&w, ev->id.len ? ev->id : llmux_slice(e->how.id));
-    llmux_jw_key(&w, "object");
-    llmux_jw_cstr(&w, "text_completion");
-    llmux_jw_key(&w, "created");
-    llmux_jw_int(&w, ev->created > 0 ? ev->created : e->how.created);
-    llmux_jw_key(&w, "model");
-    llmux_jw_str(&w, e->how.model.data ? e->how.model
-                     : ev->name.data ? ev->name : llmux_slice(""));
+    llmux_openai_head_write(&w, "text_completion", &e->how, ev);
     llmux_jw_opt_str(&w, "system_fingerprint", ev->fingerprint);
     llmux_jw_key(&w, "choices");
     llmux_jw_open(&w, '[');
@@ -296,28 +280,6 @@ static void stream_finish(encoder_t *e, choice_t *c, const llmux_event_t *ev,
     }
 }
 
-static void stream_end(encoder_t *e, llmux_buf_t *out)
-{
-    llmux_jw_t w;
-
-    if (e->how.include_usage && counted(&e->usage)) {
-        llmux_buf_adds(out, "data: ");
-        llmux_buf_add_slice(out, e->head);
-        llmux_buf_adds(out, "],\"usage\":");
-        w = llmux_jw(out);
-        llmux_openai_usage_write(&w, &e->usage);
-        llmux_buf_adds(out, "}\n\n");
-    }
-    llmux_buf_adds(out, "data: [DONE]\n\n");
-}
-
-static void stream_error(const llmux_event_t *ev, llmux_buf_t *out)
-{
-    llmux_buf_adds(out, "data: ");
-    llmux_openai_error_write(out, ev->error, NULL);
-    llmux_buf_adds(out, "\n\n");
-}
-
 /* ---- whole ----------------------------------------------------------- */
 
 /* Is there room for so many bytes more? */
@@ -408,7 +370,7 @@ static void whole_end(encoder_t *e, llmux_buf_t *out)
         }
     }
     llmux_jw_close(&w, ']');
-    if (counted(&e->usage)) {
+    if (llmux_usage_known(&e->usage)) {
         llmux_jw_key(&w, "usage");
         llmux_openai_usage_write(&w, &e->usage);
     }
@@ -420,7 +382,7 @@ static void whole_end(encoder_t *e, llmux_buf_t *out)
 static void end(encoder_t *e, llmux_buf_t *out)
 {
     if (e->how.streamed) {
-        stream_end(e, out);
+        llmux_openai_stream_end(out, &e->how, e->head, &e->usage);
     }
     else {
         whole_end(e, out);
@@ -484,7 +446,7 @@ static void say(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
         break;
     case LLMUX_EV_ERROR:
         if (e->how.streamed) {
-            stream_error(ev, out);
+            llmux_openai_stream_error(out, ev->error);
         }
         break;
     case LLMUX_EV_END:
@@ -521,6 +483,6 @@ llmux_encoder_t *llmux_completions_encoder(apr_pool_t *p,
     e->pool = p;
     e->how = *how;
     e->usage = unknown;
-    e->tail = how->include_usage ? "],\"usage\":null}\n\n" : "]}\n\n";
+    e->tail = llmux_openai_chunk_tail(how);
     return &e->base;
 }

@@ -19,17 +19,6 @@ static int continues(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-apr_int64_t llmux_completions_points(llmux_slice_t text)
-{
-    apr_int64_t n = 0;
-    apr_size_t i;
-
-    for (i = 0; i < text.len; i++) {
-        n += !continues((unsigned char)text.data[i]);
-    }
-    return n;
-}
-
 /* ---- from legacy ----------------------------------------------------- */
 
 static int digit(char c)
@@ -197,7 +186,7 @@ static apr_int64_t points_of(const llmux_json_t *v, llmux_slice_t name)
     apr_int64_t n = 0;
 
     if (llmux_json_kind(bytes) != LLMUX_JSON_ARRAY) {
-        return llmux_completions_points(name);
+        return llmux_slice_points(name);
     }
     for (b = llmux_json_first(bytes); b; b = llmux_json_next(bytes, b)) {
         n += !continues((unsigned char)llmux_json_int(b, 0));
@@ -259,8 +248,7 @@ static void add(llmux_completions_logprobs_t *l, apr_pool_t *p,
 void llmux_completions_logprobs_add(llmux_completions_logprobs_t *l,
                                     apr_pool_t *p, const llmux_json_t *list)
 {
-    const llmux_json_t *v = llmux_json_kind(list) == LLMUX_JSON_ARRAY
-        ? llmux_json_first(list) : NULL;
+    const llmux_json_t *v = llmux_json_element(list);
 
     for (; v; v = llmux_json_next(list, v)) {
         add(l, p, v);

@@ -1,154 +1,24 @@
 /* completions_read.c - a body of legacy completions into the canonical
  * request: a chat for each prompt. */
 
-#include <stddef.h>
 #include <string.h>
 
 #include <apr_strings.h>
 
 #include "completions.h"
+#include "fields.h"
 #include "openai.h"
-#include "reader.h"
 
 enum {
     LOGPROBS_MAX = 5        /* OpenAI's own limit */
 };
 
-typedef struct field_t field_t;
-
-/* A top-level member; they are read in the table's order. */
-struct field_t {
-    const char *name;
-    void (*read)(llmux_reader_t *r, const llmux_at_t *at,
-                 const llmux_json_t *v, const field_t *f);  /* NULL: skip */
-    apr_size_t offset;      /* of what it sets in llmux_chat_t */
-    double low, high;       /* numbers; integers: both 0 is any, high 0 is no
-                             * limit */
-};
-
-#define FIELD(f, type) \
-    ((type *) (void *) ((char *) r->chat + (f)->offset))
-
-/* ---- plain kinds ----------------------------------------------------- */
-
-static void read_str(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING)) {
-        *FIELD(f, llmux_slice_t) = llmux_json_str(r->pool, v);
-    }
-}
-
-static void read_number(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
-{
-    *FIELD(f, llmux_slice_t) = llmux_reader_number(r, at, v, f->low, f->high);
-}
-
-static void read_any(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    *FIELD(f, llmux_slice_t) =
-        llmux_reader_integer(r, at, v, APR_INT64_MIN, APR_INT64_MAX);
-}
-
-static void read_integer(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
-{
-    *FIELD(f, llmux_slice_t) = llmux_reader_integer(
-        r, at, v, (apr_int64_t)f->low,
-        f->high ? (apr_int64_t)f->high : APR_INT64_MAX);
-}
-
-/* ---- what needs a closer look ---------------------------------------- */
-
-/* vLLM and its kin say 0 or -1 for "off". */
-static void read_top_k(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
-{
-    llmux_slice_t k = llmux_reader_integer(r, at, v, -1, APR_INT64_MAX);
-
-    if (llmux_json_int(v, 0) > 0) {
-        r->chat->top_k = k;
-    }
-}
-
 /* So many beside the token itself, of which there is word even with 0. */
 static void read_logprobs(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     r->chat->top_logprobs = llmux_reader_integer(r, at, v, 0, LOGPROBS_MAX);
     r->chat->logprobs = LLMUX_YES;
-}
-
-static void read_logit_bias(llmux_reader_t *r, const llmux_at_t *at,
-                            const llmux_json_t *v, const field_t *f)
-{
-    const llmux_json_t *m;
-
-    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
-        return;
-    }
-    for (m = llmux_json_first(v); m && !r->err;
-         m = llmux_json_next_member(v, m)) {
-        llmux_reader_number(r, at, llmux_json_value(m), -100, 100);
-    }
-    r->chat->logit_bias = llmux_json_raw(v);
-}
-
-static void add_stop(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v)
-{
-    llmux_slice_t s = llmux_json_str(r->pool, v);
-
-    /* an empty one would stop at once; no provider means that by it */
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING) && s.len) {
-        if (!r->chat->stop) {
-            r->chat->stop = apr_array_make(r->pool, 4, sizeof(llmux_slice_t));
-        }
-        APR_ARRAY_PUSH(r->chat->stop, llmux_slice_t) = s;
-    }
-}
-
-static void read_stop(llmux_reader_t *r, const llmux_at_t *at,
-                      const llmux_json_t *v, const field_t *f)
-{
-    const llmux_json_t *e;
-    llmux_at_t each;
-    int i = 0;
-
-    if (llmux_json_kind(v) == LLMUX_JSON_STRING) {
-        add_stop(r, at, v);
-        return;
-    }
-    if (llmux_json_kind(v) != LLMUX_JSON_ARRAY
-        || llmux_json_count(v) > LLMUX_STOPS_MAX) {
-        llmux_reader_fail(r, at, "expected a string or an array of at most "
-                          "%d strings, found %s", LLMUX_STOPS_MAX,
-                          llmux_json_kind_name(v));
-        return;
-    }
-    for (e = llmux_json_first(v); e && !r->err; e = llmux_json_next(v, e)) {
-        each = llmux_at_index(at, i++);
-        add_stop(r, &each, e);
-    }
-}
-
-static void read_stream(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)) {
-        r->chat->stream = llmux_json_bool(v) == LLMUX_YES;
-    }
-}
-
-static void read_stream_options(llmux_reader_t *r, const llmux_at_t *at,
-                                const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
-        r->chat->include_usage = r->chat->stream
-            & (llmux_reader_bool(r, at, v, "include_usage") == LLMUX_YES);
-    }
 }
 
 /* ---- prompts --------------------------------------------------------- */
@@ -295,22 +165,22 @@ static void read_prompts(llmux_reader_t *r, const llmux_at_t *at,
 #define SPAN(name, read, member, low, high) \
     { name, read, offsetof(llmux_chat_t, member), low, high }
 
-static const field_t fields[] = {
-    SPAN("model", read_str, model, 0, 0),
-    SPAN("max_tokens", read_integer, max_tokens, 0, 0),
-    SPAN("temperature", read_number, temperature, 0, 2),
-    SPAN("top_p", read_number, top_p, 0, 1),
-    DO("top_k", read_top_k),
-    SPAN("n", read_integer, n, 1, LLMUX_CANDIDATES_MAX),
+static const llmux_field_t fields[] = {
+    SPAN("model", llmux_field_str, model, 0, 0),
+    SPAN("max_tokens", llmux_field_integer, max_tokens, 0, 0),
+    SPAN("temperature", llmux_field_number, temperature, 0, 2),
+    SPAN("top_p", llmux_field_number, top_p, 0, 1),
+    DO("top_k", llmux_field_top_k),
+    SPAN("n", llmux_field_integer, n, 1, LLMUX_CANDIDATES_MAX),
     DO("logprobs", read_logprobs),
-    DO("stop", read_stop),
-    SPAN("frequency_penalty", read_number, frequency_penalty, -2, 2),
-    SPAN("presence_penalty", read_number, presence_penalty, -2, 2),
-    SPAN("seed", read_any, seed, 0, 0),
-    DO("logit_bias", read_logit_bias),
-    SPAN("user", read_str, user_id, 0, 0),
-    DO("stream", read_stream),
-    DO("stream_options", read_stream_options),
+    DO("stop", llmux_field_stop),
+    SPAN("frequency_penalty", llmux_field_number, frequency_penalty, -2, 2),
+    SPAN("presence_penalty", llmux_field_number, presence_penalty, -2, 2),
+    SPAN("seed", llmux_field_any_integer, seed, 0, 0),
+    DO("logit_bias", llmux_field_logit_bias),
+    SPAN("user", llmux_field_str, user_id, 0, 0),
+    DO("stream", llmux_field_stream),
+    DO("stream_options", llmux_field_stream_options),
     /* read on their own */
     DO("prompt", NULL),
     DO("suffix", NULL),
@@ -325,28 +195,6 @@ static const field_t fields[] = {
 
 #define FIELDS ((int) (sizeof(fields) / sizeof(*fields)))
 
-static int field_of(const llmux_json_t *name)
-{
-    int i = 0;
-
-    while (i < FIELDS && !llmux_json_is(name, fields[i].name)) {
-        i++;
-    }
-    return i;
-}
-
-/* At the end of the list. */
-static void add_extra(llmux_reader_t *r, llmux_extra_t **list,
-                      const llmux_json_t *m, const llmux_json_t *v)
-{
-    while (*list) {
-        list = &(*list)->next;
-    }
-    *list = apr_pcalloc(r->pool, sizeof(**list));
-    (*list)->name = llmux_json_str(r->pool, m);
-    (*list)->json = llmux_json_raw(v);
-}
-
 /* Sorts the members into the table's order; unknown ones become extras, in
  * their own order. Those of a chat are none: where a chat stands in for the
  * completion, they would stand beside what we write by the same name. */
@@ -358,16 +206,17 @@ static void sort_members(llmux_reader_t *r, const llmux_json_t *body,
 
     for (m = llmux_json_first(body); m; m = llmux_json_next_member(body, m)) {
         v = llmux_json_value(m);
-        i = field_of(m);
+        i = llmux_field_of(fields, FIELDS, m);
         if (llmux_json_kind(v) == LLMUX_JSON_NULL) {
             continue;
         }
-        if (i < FIELDS) {
+        if (i >= 0) {
             found[i] = v;
             continue;
         }
-        add_extra(r, llmux_openai_knows(m) ? &r->chat->lost
-                                           : &r->chat->extra, m, v);
+        llmux_extra_add(r, llmux_openai_knows(m) ? &r->chat->lost
+                                                 : &r->chat->extra,
+                        llmux_json_str(r->pool, m), v);
     }
 }
 
@@ -376,26 +225,14 @@ const llmux_error_t *llmux_completions_read(llmux_chat_t *chat,
 {
     llmux_reader_t r = { chat, chat->pool, NULL };
     const llmux_json_t *found[FIELDS] = { NULL };
-    llmux_at_t root = llmux_at(NULL, NULL), at;
-    int i;
+    llmux_at_t root = llmux_at(NULL, NULL), at = llmux_at(&root, "prompt");
 
-    if (!llmux_reader_expect(&r, &root, body, LLMUX_JSON_OBJECT)) {
-        return r.err;
-    }
-    if (llmux_json_count(body) > LLMUX_MEMBERS_MAX) {
-        llmux_reader_fail(&r, &root, "expected at most %d members, found %d",
-                          LLMUX_MEMBERS_MAX, llmux_json_count(body));
+    if (!llmux_fields_expect(&r, body)) {
         return r.err;
     }
     sort_members(&r, body, found);
-    for (i = 0; i < FIELDS && !r.err; i++) {
-        if (found[i] && fields[i].read) {
-            at = llmux_at(&root, fields[i].name);
-            fields[i].read(&r, &at, found[i], &fields[i]);
-        }
-    }
+    llmux_fields_read(&r, fields, FIELDS, found);
     chat->prompt = read_common(&r, &root, body);
-    at = llmux_at(&root, "prompt");
     if (!r.err && llmux_json_get(body, "prompt")) {
         read_prompts(&r, &at, llmux_json_get(body, "prompt"));
     }

@@ -92,6 +92,12 @@ void llmux_count_drop(llmux_buf_t *out, apr_pool_t *p, llmux_slice_t text,
 
 /* ---- decoder --------------------------------------------------------- */
 
+int llmux_count_input_tokens(llmux_usage_t *to, const llmux_json_t *body)
+{
+    to->input = llmux_json_int(llmux_json_get(body, "input_tokens"), -1);
+    return to->input >= 0;
+}
+
 typedef struct decoder_t {
     llmux_decoder_t base;
     const llmux_count_t *count;

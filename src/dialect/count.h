@@ -45,6 +45,9 @@ typedef struct llmux_count_t {
                                  const llmux_json_t *body);
 } llmux_count_t;
 
+/** The `read` of those who call it `input_tokens`. */
+int llmux_count_input_tokens(llmux_usage_t *to, const llmux_json_t *body);
+
 /** START, USAGE, END; an ERROR for what is no count. */
 llmux_decoder_t *llmux_count_decoder(apr_pool_t *p, const llmux_env_t *env,
                                      llmux_emit_fn emit, void *baton,

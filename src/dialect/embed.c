@@ -91,6 +91,19 @@ const llmux_input_t *llmux_embed_input(const llmux_chat_t *chat, int i)
                                  : NULL;
 }
 
+const llmux_input_t *llmux_embed_first(const llmux_chat_t *chat)
+{
+    return llmux_embed_input(chat, 0);
+}
+
+const llmux_input_t *llmux_embed_next(const llmux_chat_t *chat,
+                                      const llmux_input_t *in)
+{
+    const llmux_input_t *first = llmux_embed_input(chat, 0);
+
+    return llmux_embed_input(chat, (int)(in - first) + 1);
+}
+
 void llmux_embed_refuse_tokens(llmux_writer_t *w, const llmux_input_t *in)
 {
     if (in->tokens.data && !w->err) {
@@ -115,10 +128,10 @@ llmux_slice_t llmux_embed_text(llmux_writer_t *w, const llmux_input_t *in)
 void llmux_embed_texts(llmux_writer_t *w)
 {
     const llmux_input_t *in;
-    int i;
 
     llmux_jw_open(&w->jw, '[');
-    for (i = 0; (in = llmux_embed_input(w->chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(w->chat); in;
+         in = llmux_embed_next(w->chat, in)) {
         llmux_jw_str(&w->jw, llmux_embed_text(w, in));
     }
     llmux_jw_close(&w->jw, ']');
@@ -186,9 +199,10 @@ const char *llmux_embed_cohere_task(llmux_writer_t *w)
 {
     const llmux_input_t *in;
     const char *first = NULL, *task;
-    int i, row;
+    int row;
 
-    for (i = 0; (in = llmux_embed_input(w->chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(w->chat); in;
+         in = llmux_embed_next(w->chat, in)) {
         row = row_of(in->task);
         task = row < 0 ? tasks[0].cohere : tasks[row].cohere;
         if (row >= 0 && tasks[row].near) {
@@ -326,11 +340,12 @@ static int leave_out_extra(llmux_writer_t *w, unsigned int can)
 
 void llmux_embed_leave_out(llmux_writer_t *w, unsigned int can)
 {
-    int tasked = leave_out_extra(w, can), i;
+    int tasked = leave_out_extra(w, can);
     const llmux_input_t *in;
     const llmux_extra_t *lost;
 
-    for (i = 0; (in = llmux_embed_input(w->chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(w->chat); in;
+         in = llmux_embed_next(w->chat, in)) {
         if (in->task.len && !tasked && !(can & LLMUX_EMBED_TASK)) {
             drop(w, "taskType");
         }

@@ -13,8 +13,13 @@
 
 /* ---- inputs ----------------------------------------------------------- */
 
-/** Those of the request, in order; NULL behind the last. */
+/** One of the request's by its number, NULL outside. */
 const llmux_input_t *llmux_embed_input(const llmux_chat_t *chat, int i);
+
+/** Walks them: for (in = first(chat); in; in = next(chat, in)). */
+const llmux_input_t *llmux_embed_first(const llmux_chat_t *chat);
+const llmux_input_t *llmux_embed_next(const llmux_chat_t *chat,
+                                      const llmux_input_t *in);
 
 /** Its words, for a target that takes nothing else: numbers in their place
  * and media are refused. */

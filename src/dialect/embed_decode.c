@@ -74,10 +74,7 @@ void llmux_embed_vectors(decoder_t *d, const llmux_json_t *list)
 {
     const llmux_json_t *v;
 
-    if (llmux_json_kind(list) != LLMUX_JSON_ARRAY) {
-        return;
-    }
-    for (v = llmux_json_first(list); v && !d->base.ended;
+    for (v = llmux_json_element(list); v && !d->base.ended;
          v = llmux_json_next(list, v)) {
         llmux_embed_vector(d, d->count, v);
     }

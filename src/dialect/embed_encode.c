@@ -14,6 +14,7 @@ typedef struct encoder_t {
     int ended;
     llmux_usage_t usage;
     apr_array_header_t *vectors;    /* llmux_slice_t */
+    apr_size_t kept;                /* their bytes so far */
     llmux_embed_said_t said;
     llmux_embed_write_fn write;
 } encoder_t;
@@ -39,9 +40,10 @@ static llmux_slice_t convert(const encoder_t *e, const llmux_event_t *ev,
                       : llmux_vector_compact(p, ev->text);
 }
 
-static void keep(encoder_t *e, const llmux_event_t *ev)
+/* Several answers may make one, so that theirs is not its limit. */
+static void keep(encoder_t *e, const llmux_event_t *ev, llmux_buf_t *out)
 {
-    llmux_slice_t *at;
+    llmux_slice_t *at, vector;
     apr_pool_t *scratch;
 
     if (ev->cand < 0 || ev->cand >= LLMUX_INPUTS_MAX) {
@@ -52,7 +54,14 @@ static void keep(encoder_t *e, const llmux_event_t *ev)
     }
     at = &APR_ARRAY_IDX(e->vectors, ev->cand, llmux_slice_t);
     apr_pool_create(&scratch, e->pool);
-    *at = llmux_slice_dup(e->pool, convert(e, ev, scratch));
+    vector = convert(e, ev, scratch);
+    if (vector.len > LLMUX_ANSWER_MAX - e->kept) {
+        out->failed = 1;    /* the buffer's way to say: it did not fit */
+    }
+    else {
+        e->kept += vector.len;
+        *at = llmux_slice_dup(e->pool, vector);
+    }
     apr_pool_destroy(scratch);
 }
 
@@ -80,7 +89,7 @@ static void event(llmux_encoder_t *base, const llmux_event_t *ev,
         }
         break;
     case LLMUX_EV_VECTOR:
-        keep(e, ev);
+        keep(e, ev, out);
         break;
     case LLMUX_EV_USAGE:
         llmux_usage_merge(&e->usage, ev->usage);

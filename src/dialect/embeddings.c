@@ -86,7 +86,6 @@ static int is_alone(const llmux_chat_t *chat)
 static void write_inputs(llmux_writer_t *w)
 {
     const llmux_input_t *in;
-    int i;
 
     llmux_jw_key(&w->jw, "input");
     if (is_alone(w->chat)) {
@@ -94,7 +93,8 @@ static void write_inputs(llmux_writer_t *w)
         return;
     }
     llmux_jw_open(&w->jw, '[');
-    for (i = 0; (in = llmux_embed_input(w->chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(w->chat); in;
+         in = llmux_embed_next(w->chat, in)) {
         write_input(w, in);
     }
     llmux_jw_close(&w->jw, ']');
@@ -177,9 +177,8 @@ static void read_answer(llmux_embed_decoder_t *d, const llmux_json_t *body)
 
     llmux_embed_start(d, llmux_json_get(body, "id"),
                       llmux_json_get(body, "model"));
-    for (e = llmux_json_kind(data) == LLMUX_JSON_ARRAY
-             ? llmux_json_first(data) : NULL;
-         e && !d->base.ended; e = llmux_json_next(data, e)) {
+    for (e = llmux_json_element(data); e && !d->base.ended;
+         e = llmux_json_next(data, e)) {
         cand = numbered
             ? (int)llmux_json_int(llmux_json_get(e, "index"), 0) : d->count;
         vector(d, cand, llmux_json_get(e, "embedding"));

@@ -207,10 +207,10 @@ typedef struct said_t {
 /* A NUL would end it early, or leave nothing of it. */
 static char *without_nul(char *s, apr_size_t len)
 {
-    char *nul;
+    apr_size_t i;
 
-    while ((nul = memchr(s, '\0', len)) != NULL) {
-        *nul = ' ';
+    for (i = 0; i < len; i++) {
+        s[i] = s[i] ? s[i] : ' ';
     }
     return s;
 }

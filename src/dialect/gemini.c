@@ -245,7 +245,7 @@ static void put_details(llmux_jw_t *w, const llmux_error_t *err,
 
 /* Google has no 402 and no 413: an account that is spent is a quota, and a
  * body too large is an argument at fault. */
-static int error_status(const llmux_error_t *err)
+int llmux_gemini_error_status(const llmux_error_t *err)
 {
     switch (err->kind) {
     case LLMUX_ERR_BILLING:
@@ -267,7 +267,7 @@ void llmux_gemini_error_write(llmux_buf_t *out, const llmux_error_t *err,
     llmux_jw_key(&w, "error");
     llmux_jw_open(&w, '{');
     llmux_jw_key(&w, "code");
-    llmux_jw_int(&w, error_status(err));
+    llmux_jw_int(&w, llmux_gemini_error_status(err));
     llmux_jw_key(&w, "message");
     llmux_jw_cstr(&w, err->message);
     llmux_jw_key(&w, "status");
@@ -294,5 +294,5 @@ const llmux_dialect_t llmux_dialect_gemini = {
     .encoder = llmux_gemini_encoder,
     .error_read = llmux_gemini_error_read,
     .error_write = llmux_gemini_error_write,
-    .error_status = error_status
+    .error_status = llmux_gemini_error_status
 };

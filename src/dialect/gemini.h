@@ -26,6 +26,9 @@ void llmux_gemini_edit(llmux_buf_t *out, apr_pool_t *scratch,
                        const llmux_target_t *target,
                        llmux_warnings_t *w);
 
+/** Google's APIs name a model "models/..." in a body: takes the front off. */
+void llmux_gemini_bare_model(llmux_head_t *head);
+
 /** llmux_dialect_t.read: gemini_read.h */
 const llmux_error_t *llmux_gemini_read(llmux_chat_t *chat,
                                        const llmux_json_t *body);
@@ -37,6 +40,9 @@ llmux_encoder_t *llmux_gemini_encoder(apr_pool_t *p,
 /** llmux_dialect_t.error_write */
 void llmux_gemini_error_write(llmux_buf_t *out, const llmux_error_t *err,
                               const char *request_id);
+
+/** llmux_dialect_t.error_status */
+int llmux_gemini_error_status(const llmux_error_t *err);
 
 /* ---- signatures --------------------------------------------------------
  *

@@ -291,11 +291,6 @@ static llmux_encoder_t *encoder(apr_pool_t *p, const llmux_encode_t *how)
     return llmux_count_encoder(p, &count);
 }
 
-static int error_status(const llmux_error_t *err)
-{
-    return llmux_dialect_gemini.error_status(err);
-}
-
 const llmux_dialect_t llmux_dialect_gemini_count = {
     .name = "gemini-count",
     .op = LLMUX_OP_COUNT,
@@ -309,5 +304,5 @@ const llmux_dialect_t llmux_dialect_gemini_count = {
     .encoder = encoder,
     .error_read = llmux_gemini_error_read,
     .error_write = llmux_gemini_error_write,
-    .error_status = error_status
+    .error_status = llmux_gemini_error_status
 };

@@ -62,8 +62,7 @@ static void read_contents(llmux_reader_t *r, const llmux_at_t *root,
     }
 }
 
-/* "models/gemini-..." is how Google's API names it in a body. */
-static void bare_model(llmux_head_t *head)
+void llmux_gemini_bare_model(llmux_head_t *head)
 {
     static const char prefix[] = "models/";
 
@@ -84,7 +83,7 @@ const llmux_error_t *llmux_gemini_head(apr_pool_t *p,
     llmux_head_begin(&r, parser, body, names, head);
     if (!r.err) {
         llmux_head_model(&r, &root, head);
-        bare_model(head);
+        llmux_gemini_bare_model(head);
         refuse_twins(&r, &root, head->root);
         read_contents(&r, &root, head);
         llmux_head_ours(&r, &root, names, head);

@@ -16,18 +16,6 @@ static const char *const names[] = {
     "outputDimensionality", "output_dimensionality", NULL
 };
 
-/* "models/..." is how Google's API names it in a body. */
-static void bare_model(llmux_head_t *head)
-{
-    static const char prefix[] = "models/";
-
-    if (llmux_slice_starts(head->model, prefix)
-        && head->model.len > sizeof(prefix) - 1) {
-        head->model.data += sizeof(prefix) - 1;
-        head->model.len -= sizeof(prefix) - 1;
-    }
-}
-
 static llmux_reader_t begin_head(apr_pool_t *p, llmux_json_parser_t *parser,
                                  llmux_slice_t body, llmux_head_t *head)
 {
@@ -37,7 +25,7 @@ static llmux_reader_t begin_head(apr_pool_t *p, llmux_json_parser_t *parser,
     llmux_head_begin(&r, parser, body, names, head);
     if (!r.err) {
         llmux_head_model(&r, &root, head);
-        bare_model(head);
+        llmux_gemini_bare_model(head);
         llmux_head_ours(&r, &root, names, head);
     }
     return r;
@@ -249,12 +237,11 @@ static const llmux_error_t *write_batch(llmux_buf_t *out,
 {
     llmux_writer_t w = llmux_writer(out, chat, target, warnings, scratch);
     const llmux_input_t *in;
-    int i;
 
     llmux_jw_open(&w.jw, '{');
     llmux_jw_key(&w.jw, "requests");
     llmux_jw_open(&w.jw, '[');
-    for (i = 0; (in = llmux_embed_input(chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(chat); in; in = llmux_embed_next(chat, in)) {
         llmux_jw_open(&w.jw, '{');
         llmux_jw_key(&w.jw, "model");
         put_model(&w.jw, scratch, target->model);
@@ -287,9 +274,8 @@ static void read_answer(llmux_embed_decoder_t *d, const llmux_json_t *body)
     if (one) {
         llmux_embed_vector(d, 0, llmux_json_get(one, "values"));
     }
-    for (e = !one && llmux_json_kind(list) == LLMUX_JSON_ARRAY
-             ? llmux_json_first(list) : NULL;
-         e && !d->base.ended; e = llmux_json_next(list, e)) {
+    for (e = one ? NULL : llmux_json_element(list); e && !d->base.ended;
+         e = llmux_json_next(list, e)) {
         llmux_embed_vector(d, d->count, llmux_json_get(e, "values"));
     }
     read_usage(d, body);
@@ -367,11 +353,6 @@ static llmux_encoder_t *encoder_of_batch(apr_pool_t *p,
 
 /* ---- the tables ------------------------------------------------------- */
 
-static int error_status(const llmux_error_t *err)
-{
-    return llmux_dialect_gemini.error_status(err);
-}
-
 const llmux_dialect_t llmux_dialect_gemini_embed = {
     .name = "gemini-embed",
     .op = LLMUX_OP_EMBED,
@@ -385,7 +366,7 @@ const llmux_dialect_t llmux_dialect_gemini_embed = {
     .encoder = encoder_of_one,
     .error_read = llmux_gemini_error_read,
     .error_write = llmux_gemini_error_write,
-    .error_status = error_status
+    .error_status = llmux_gemini_error_status
 };
 
 const llmux_dialect_t llmux_dialect_gemini_batch_embed = {
@@ -401,5 +382,5 @@ const llmux_dialect_t llmux_dialect_gemini_batch_embed = {
     .encoder = encoder_of_batch,
     .error_read = llmux_gemini_error_read,
     .error_write = llmux_gemini_error_write,
-    .error_status = error_status
+    .error_status = llmux_gemini_error_status
 };

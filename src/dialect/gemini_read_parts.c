@@ -149,28 +149,6 @@ static void settle_type(in_t *in, const llmux_at_t *at, llmux_slice_t said,
     }
 }
 
-static int is_base64_char(unsigned char c)
-{
-    return apr_isalnum(c) || c == '+' || c == '/';
-}
-
-/* Standard alphabet and padded, which nearly all of it is: no copy then. */
-static int is_standard(llmux_slice_t s)
-{
-    apr_size_t n = s.len, i;
-
-    if (!n || n % 4) {
-        return 0;
-    }
-    n -= s.data[n - 1] != '=' ? 0 : s.data[n - 2] != '=' ? 1 : 2;
-    for (i = 0; i < n; i++) {
-        if (!is_base64_char((unsigned char)s.data[i])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
 enum { DATA_TYPE, DATA_BYTES, DATA_NAME, DATAS };
 
 static const row_t inline_rows[] = {
@@ -191,11 +169,7 @@ static void take_base64(in_t *in, const llmux_at_t *at, const got_t *got,
     llmux_slice_t text = llmux_gemini_text(in, got);
     llmux_at_t here = llmux_at(at, got->name ? got->name : "data");
 
-    media->base64 = text;
-    if (text.len && !is_standard(text)) {
-        media->base64 = llmux_base64_encode(
-            in->r.pool, llmux_base64_decode(in->r.pool, text));
-    }
+    media->base64 = llmux_reader_base64(&in->r, text);
     if (!media->base64.len) {
         llmux_reader_fail(&in->r, &here, "expected base64 data, found %s",
                           text.len ? "something else"

@@ -95,6 +95,33 @@ void llmux_head_model(llmux_reader_t *r, const llmux_at_t *root,
     }
 }
 
+void llmux_head_messages(llmux_reader_t *r, const llmux_at_t *root,
+                         llmux_head_t *head)
+{
+    const llmux_json_t *v = llmux_reader_need(r, root, head->root, "messages",
+                                              LLMUX_JSON_ARRAY);
+    llmux_at_t here = llmux_at(root, "messages");
+
+    head->messages = llmux_json_count(v);
+    if (v && !head->messages) {
+        llmux_reader_fail(r, &here, "expected at least one message, found an "
+                          "empty array");
+    }
+}
+
+void llmux_head_stream(llmux_reader_t *r, const llmux_at_t *root,
+                       const char *const *names, llmux_head_t *head)
+{
+    const llmux_json_t *options = llmux_reader_member(
+        r, root, head->root, "stream_options", LLMUX_JSON_OBJECT);
+    llmux_at_t here = llmux_at(root, "stream_options");
+
+    head->stream = llmux_reader_bool(r, root, head->root, "stream");
+    llmux_head_check(r, &here, options, names);
+    head->include_usage =
+        llmux_reader_bool(r, &here, options, "include_usage") == LLMUX_YES;
+}
+
 /* Is it `provider` in OpenRouter's sense? Then it is none of ours. */
 static int is_routing(const llmux_json_t *v)
 {
@@ -121,9 +148,8 @@ void llmux_head_begin(llmux_reader_t *r, llmux_json_parser_t *parser,
                       llmux_head_t *head)
 {
     llmux_at_t root = llmux_at(NULL, NULL);
-    llmux_json_error_t wrong;
-
     llmux_slice_t model = head->model;
+    llmux_json_error_t wrong;
 
     memset(head, 0, sizeof(*head));
     head->model = model;

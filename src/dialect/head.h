@@ -23,6 +23,15 @@ void llmux_head_begin(llmux_reader_t *r, llmux_json_parser_t *parser,
 void llmux_head_model(llmux_reader_t *r, const llmux_at_t *root,
                       llmux_head_t *head);
 
+/** The array `messages`, which must not be empty. */
+void llmux_head_messages(llmux_reader_t *r, const llmux_at_t *root,
+                         llmux_head_t *head);
+
+/** `stream` and `stream_options`, as OpenAI has them.
+ * @param names within the options, as for begin() */
+void llmux_head_stream(llmux_reader_t *r, const llmux_at_t *root,
+                       const char *const *names, llmux_head_t *head);
+
 /** Those that are ours and never go up: `provider`, `parameters`. */
 void llmux_head_ours(llmux_reader_t *r, const llmux_at_t *root,
                      const char *const *names, llmux_head_t *head);

@@ -2,9 +2,9 @@
  * openai.h - the request side of OpenAI's chat completions.
  *
  * The files: openai_read.c (top-level members), openai_messages.c (the list
- * of messages), openai_parts.c (what they consist of), openai_write.c,
- * openai_write_messages.c and openai_write_parts.c (the way back),
- * openai_edit.c and openai_edit_tokens.c (bytes that pass).
+ * of messages), openai_parts.c (what they consist of), openai_media.c (media
+ * in them), openai_write.c, openai_write_messages.c and openai_write_parts.c
+ * (the way back), openai_edit.c and openai_edit_tokens.c (bytes that pass).
  */
 
 #ifndef LLMUX_DIALECT_OPENAI_H
@@ -63,7 +63,22 @@ int llmux_openai_knows(const llmux_json_t *name);
 void llmux_openai_read_messages(llmux_reader_t *r, const llmux_at_t *at,
                                 const llmux_json_t *messages);
 
-/** A message's content, string or parts: appends blocks to `m`. */
+/* A kind of part. */
+typedef struct llmux_openai_part_t {
+    const char *type;       /* NULL behind the last */
+    unsigned int of;        /* LLMUX_OPENAI_OF_*: in whose content */
+    void (*read)(llmux_reader_t *r, const llmux_at_t *at,
+                 const llmux_json_t *part, llmux_message_t *m);
+} llmux_openai_part_t;
+
+/** Content, a string or a list of these parts: appends blocks to `m`. */
+void llmux_openai_read_parts(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *content,
+                             llmux_openai_of_e of,
+                             const llmux_openai_part_t *parts,
+                             llmux_message_t *m);
+
+/** The same with the parts of chat completions. */
 void llmux_openai_read_content(llmux_reader_t *r, const llmux_at_t *at,
                                const llmux_json_t *content,
                                llmux_openai_of_e of, llmux_message_t *m);
@@ -71,6 +86,36 @@ void llmux_openai_read_content(llmux_reader_t *r, const llmux_at_t *at,
 /** The cache marker of a part, message or tool: "5m", "1h" or NULL. */
 const char *llmux_openai_read_marker(llmux_reader_t *r, const llmux_at_t *at,
                                      const llmux_json_t *object);
+
+/* ---- reading media, here and in Responses ----------------------------- */
+
+/** Appends a block to `m` for what stands at `at`. */
+llmux_media_t *llmux_openai_media_add(llmux_reader_t *r, const llmux_at_t *at,
+                                      llmux_message_t *m, llmux_media_e kind);
+
+/** A string that is a link or a data URL. */
+void llmux_openai_media_url(llmux_reader_t *r, const llmux_at_t *at,
+                            const llmux_json_t *v, llmux_media_t *media);
+
+/** A string that is a data URL or bare base64; where `links` is set, it may
+ * be a link too. */
+void llmux_openai_media_data(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *v, llmux_media_t *media,
+                             int links);
+
+/** The member `detail`. */
+void llmux_openai_media_detail(llmux_reader_t *r, const llmux_at_t *at,
+                               const llmux_json_t *image,
+                               llmux_media_t *media);
+
+/** Type and kind, once all is read. Clients often name the wrong type: what
+ * the bytes show wins. A file (kind OTHER) that has no type at all gets the
+ * one of its name. */
+void llmux_openai_media_settle(llmux_media_t *media);
+
+/** "mp3" -> "audio/mpeg" and back; NULL for what has no name there. */
+const char *llmux_openai_audio_type(llmux_slice_t format);
+const char *llmux_openai_audio_format(llmux_slice_t type);
 
 /* ---- writing --------------------------------------------------------- */
 
@@ -109,11 +154,5 @@ void llmux_openai_write_marker(llmux_openai_out_t *o);
 /** The value of `messages`.
  * @param hint system text of ours to go behind the client's, or NULL */
 void llmux_openai_write_messages(llmux_openai_out_t *o, const char *hint);
-
-/* ---- audio formats --------------------------------------------------- */
-
-/** "mp3" -> "audio/mpeg" and back; NULL for what has no name there. */
-const char *llmux_openai_audio_type(llmux_slice_t format);
-const char *llmux_openai_audio_format(llmux_slice_t type);
 
 #endif

@@ -1,6 +1,7 @@
 /**
  * openai_answer.h - the answer side of chat completions: decoder, encoder,
- * usage and errors. The request side is in openai.h.
+ * usage and errors; the legacy completions share most of it. The request side
+ * is in openai.h.
  */
 
 #ifndef LLMUX_DIALECT_OPENAI_ANSWER_H
@@ -24,5 +25,25 @@ void llmux_openai_usage_write(llmux_jw_t *w, const llmux_usage_t *usage);
 /** {"error":{...}}, the body that clients expect. */
 void llmux_openai_error_write(llmux_buf_t *out, const llmux_error_t *err,
                               const char *request_id);
+
+/** Is it an error in the place of an answer, in one of the shapes that are
+ * about? */
+int llmux_openai_is_error(llmux_slice_t event_name, const llmux_json_t *body);
+
+/** The members that begin every document, `id` to `model`. A client may insist
+ * on the model's name that it asked for; a model without a name has an empty
+ * one, since clients' types know no other. */
+void llmux_openai_head_write(llmux_jw_t *w, const char *object,
+                             const llmux_encode_t *how,
+                             const llmux_event_t *ev);
+
+/** What ends each chunk of a stream, behind its choices. */
+const char *llmux_openai_chunk_tail(const llmux_encode_t *how);
+
+/** The chunk of the usage, where it is wanted and known, and [DONE].
+ * @param head of each document, up to its choices */
+void llmux_openai_stream_end(llmux_buf_t *out, const llmux_encode_t *how,
+                             llmux_slice_t head, const llmux_usage_t *usage);
+void llmux_openai_stream_error(llmux_buf_t *out, const llmux_error_t *err);
 
 #endif

@@ -342,28 +342,6 @@ static void stream_finish(encoder_t *e, const llmux_event_t *ev,
     }
 }
 
-static void stream_end(encoder_t *e, llmux_buf_t *out)
-{
-    llmux_jw_t w;
-
-    if (e->how.include_usage && llmux_openai_counted(&e->usage)) {
-        llmux_buf_adds(out, "data: ");
-        llmux_buf_add_slice(out, e->head);
-        llmux_buf_adds(out, "],\"usage\":");
-        w = llmux_jw(out);
-        llmux_openai_usage_write(&w, &e->usage);
-        llmux_buf_adds(out, "}\n\n");
-    }
-    llmux_buf_adds(out, "data: [DONE]\n\n");
-}
-
-static void stream_error(const llmux_event_t *ev, llmux_buf_t *out)
-{
-    llmux_buf_adds(out, "data: ");
-    llmux_openai_error_write(out, ev->error, NULL);
-    llmux_buf_adds(out, "\n\n");
-}
-
 static void (*const stream_of[])(encoder_t *e, const llmux_event_t *ev,
                                  block_t *b, llmux_buf_t *out) = {
     [LLMUX_EV_TEXT]       = stream_text,
@@ -409,10 +387,10 @@ void llmux_openai_chunks(encoder_t *e, const llmux_event_t *ev,
         llmux_buf_adds(out, ": keep-alive\n\n");
         break;
     case LLMUX_EV_ERROR:
-        stream_error(ev, out);
+        llmux_openai_stream_error(out, ev->error);
         break;
     case LLMUX_EV_END:
-        stream_end(e, out);
+        llmux_openai_stream_end(out, &e->how, e->head, &e->usage);
         break;
     default:
         stream_block(e, ev, out);

@@ -373,35 +373,6 @@ static void choice(decoder_t *d, const llmux_json_t *v, int n)
     usage(d, llmux_json_get(v, "usage"));       /* Moonshot */
 }
 
-static int truthy(const llmux_json_t *v)
-{
-    switch (llmux_json_kind(v)) {
-    case LLMUX_JSON_STRING:
-        return !llmux_json_is(v, "");
-    case LLMUX_JSON_OBJECT:
-        return llmux_json_count(v) > 0;
-    case LLMUX_JSON_BOOL:
-        return llmux_json_bool(v) == LLMUX_YES;
-    default:
-        return 0;
-    }
-}
-
-/* An error in the place of an answer, in one of the shapes that are about. */
-static int is_error(llmux_slice_t event_name, const llmux_json_t *body)
-{
-    if (truthy(llmux_json_get(body, "error"))
-        || llmux_slice_is(event_name, "error")) {
-        return 1;
-    }
-    return !llmux_json_get(body, "choices") && !llmux_json_get(body, "usage")
-        && (llmux_json_is(llmux_json_get(body, "object"), "error")
-            || llmux_json_get(body, "detail")
-            || llmux_json_get(body, "statusCode")
-            || llmux_json_kind(llmux_json_get(body, "message"))
-                   == LLMUX_JSON_STRING);
-}
-
 static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
                     const llmux_json_t *body)
 {
@@ -409,7 +380,7 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
     const llmux_json_t *list = llmux_json_get(body, "choices"), *v;
     int n = 0;
 
-    if (is_error(event_name, body)) {
+    if (llmux_openai_is_error(event_name, body)) {
         fail(d, body);
         return;
     }

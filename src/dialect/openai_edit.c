@@ -17,33 +17,6 @@ static const char *const names[] = {
 
 /* ---- head ------------------------------------------------------------ */
 
-static void read_messages(llmux_reader_t *r, const llmux_at_t *root,
-                          llmux_head_t *head)
-{
-    const llmux_json_t *v = llmux_reader_need(r, root, head->root, "messages",
-                                              LLMUX_JSON_ARRAY);
-    llmux_at_t here = llmux_at(root, "messages");
-
-    head->messages = llmux_json_count(v);
-    if (v && !head->messages) {
-        llmux_reader_fail(r, &here, "expected at least one message, found an "
-                          "empty array");
-    }
-}
-
-static void read_stream(llmux_reader_t *r, const llmux_at_t *root,
-                        llmux_head_t *head)
-{
-    const llmux_json_t *options = llmux_reader_member(
-        r, root, head->root, "stream_options", LLMUX_JSON_OBJECT);
-    llmux_at_t here = llmux_at(root, "stream_options");
-
-    head->stream = llmux_reader_bool(r, root, head->root, "stream");
-    llmux_head_check(r, &here, options, names);
-    head->include_usage =
-        llmux_reader_bool(r, &here, options, "include_usage") == LLMUX_YES;
-}
-
 const llmux_error_t *llmux_openai_head(apr_pool_t *p,
                                        llmux_json_parser_t *parser,
                                        llmux_slice_t body, llmux_head_t *head)
@@ -54,8 +27,8 @@ const llmux_error_t *llmux_openai_head(apr_pool_t *p,
     llmux_head_begin(&r, parser, body, names, head);
     if (!r.err) {
         llmux_head_model(&r, &root, head);
-        read_messages(&r, &root, head);
-        read_stream(&r, &root, head);
+        llmux_head_messages(&r, &root, head);
+        llmux_head_stream(&r, &root, names, head);
         llmux_head_ours(&r, &root, names, head);
     }
     return r.err;

@@ -125,33 +125,17 @@ const char *llmux_openai_finish(const choice_t *c, llmux_finish_e finish)
         ? finishes[finish] : "stop";
 }
 
-int llmux_openai_counted(const llmux_usage_t *u)
-{
-    return llmux_usage_input(u) >= 0 || llmux_usage_output(u) >= 0;
-}
-
 /* ---- the encoder ----------------------------------------------------- */
 
-/* What begins every document. A client may insist on the model's name that
- * it asked for; a model without a name has an empty one, since clients' types
- * know no other. */
 static void set_head(encoder_t *e, const llmux_event_t *ev)
 {
     llmux_buf_t *b = llmux_buf_create(e->pool, LLMUX_EVENT_MAX);
     llmux_jw_t w = llmux_jw(b);
 
     llmux_jw_open(&w, '{');
-    llmux_jw_key(&w, "id");
-    llmux_jw_str(&w, ev->id.data && ev->id.len ? ev->id
-                                               : llmux_slice(e->how.id));
-    llmux_jw_key(&w, "object");
-    llmux_jw_cstr(&w, e->how.streamed ? "chat.completion.chunk"
-                                      : "chat.completion");
-    llmux_jw_key(&w, "created");
-    llmux_jw_int(&w, ev->created > 0 ? ev->created : e->how.created);
-    llmux_jw_key(&w, "model");
-    llmux_jw_str(&w, e->how.model.data ? e->how.model
-                     : ev->name.data ? ev->name : llmux_slice(""));
+    llmux_openai_head_write(&w, e->how.streamed ? "chat.completion.chunk"
+                                                : "chat.completion",
+                            &e->how, ev);
     llmux_jw_opt_str(&w, "service_tier", ev->tier);
     llmux_jw_opt_str(&w, "system_fingerprint", ev->fingerprint);
     llmux_jw_key(&w, "choices");
@@ -229,7 +213,7 @@ llmux_encoder_t *llmux_openai_encoder(apr_pool_t *p,
     e->pool = p;
     e->how = *how;
     e->usage = unknown;
-    e->tail = how->include_usage ? "],\"usage\":null}\n\n" : "]}\n\n";
+    e->tail = llmux_openai_chunk_tail(how);
     e->held = llmux_buf_create(p, LLMUX_EVENT_MAX);
     return &e->base;
 }

@@ -84,9 +84,6 @@ llmux_openai_block_t *llmux_openai_block_open(llmux_openai_encode_t *e,
 void llmux_openai_block_close(llmux_openai_encode_t *e,
                               llmux_openai_block_t *b, int free);
 
-/** Was anything of it reported? */
-int llmux_openai_counted(const llmux_usage_t *u);
-
 /** Our `finish_reason`. */
 const char *llmux_openai_finish(const llmux_openai_choice_t *c,
                                 llmux_finish_e finish);

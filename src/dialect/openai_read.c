@@ -1,173 +1,22 @@
 /* openai_read.c - a chat-completions body into the canonical request. */
 
-#include <stddef.h>
 #include <string.h>
 
 #include <apr_strings.h>
 
+#include "fields.h"
 #include "openai.h"
-
-typedef struct field_t field_t;
-
-/* A top-level member. Rows are read in their order, and of several that say
- * the same the first one present wins. */
-struct field_t {
-    const char *name;
-    void (*read)(llmux_reader_t *r, const llmux_at_t *at,
-                 const llmux_json_t *v, const field_t *f);  /* NULL: skip */
-    apr_size_t offset;      /* of what it sets in llmux_chat_t */
-    double low, high;       /* numbers; integers: high 0 is no limit */
-    llmux_json_e kind;      /* raw */
-};
-
-#define FIELD(f, type) \
-    ((type *) (void *) ((char *) r->chat + (f)->offset))
-
-static void set_slice(llmux_slice_t *to, llmux_slice_t s)
-{
-    if (!to->data) {
-        *to = s;
-    }
-}
-
-/* ---- plain kinds ----------------------------------------------------- */
-
-static void read_str(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING)) {
-        set_slice(FIELD(f, llmux_slice_t), llmux_json_str(r->pool, v));
-    }
-}
-
-static void read_raw(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, f->kind)) {
-        set_slice(FIELD(f, llmux_slice_t), llmux_json_raw(v));
-    }
-}
-
-static void read_number(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
-{
-    set_slice(FIELD(f, llmux_slice_t),
-              llmux_reader_number(r, at, v, f->low, f->high));
-}
-
-/* Zeroes in the row: any integer at all. */
-static void read_integer(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
-{
-    apr_int64_t low = f->low || f->high ? (apr_int64_t) f->low : APR_INT64_MIN;
-    apr_int64_t high = f->high ? (apr_int64_t) f->high : APR_INT64_MAX;
-
-    set_slice(FIELD(f, llmux_slice_t),
-              llmux_reader_integer(r, at, v, low, high));
-}
-
-static void read_tri(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    llmux_tri_e *to = FIELD(f, llmux_tri_e);
-
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)
-        && *to == LLMUX_UNSET) {
-        *to = llmux_json_bool(v);
-    }
-}
 
 /* ---- what needs a closer look ---------------------------------------- */
 
 static void read_messages(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_openai_read_messages(r, at, v);
 }
 
-static void read_stream(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)) {
-        r->chat->stream = llmux_json_bool(v) == LLMUX_YES;
-    }
-}
-
-static void read_stream_options(llmux_reader_t *r, const llmux_at_t *at,
-                                const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
-        r->chat->include_usage = r->chat->stream
-            & (llmux_reader_bool(r, at, v, "include_usage") == LLMUX_YES);
-    }
-}
-
-/* vLLM and its kin say 0 or -1 for "off". */
-static void read_top_k(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
-{
-    llmux_slice_t k = llmux_reader_integer(r, at, v, -1, APR_INT64_MAX);
-
-    if (llmux_json_int(v, 0) > 0) {
-        r->chat->top_k = k;
-    }
-}
-
-static void read_logit_bias(llmux_reader_t *r, const llmux_at_t *at,
-                            const llmux_json_t *v, const field_t *f)
-{
-    const llmux_json_t *m;
-
-    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
-        return;
-    }
-    for (m = llmux_json_first(v); m && !r->err;
-         m = llmux_json_next_member(v, m)) {
-        llmux_reader_number(r, at, llmux_json_value(m), -100, 100);
-    }
-    r->chat->logit_bias = llmux_json_raw(v);
-}
-
-static void add_stop(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v)
-{
-    llmux_slice_t s = llmux_json_str(r->pool, v);
-
-    /* an empty one would stop at once; no provider means that by it */
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING) && s.len) {
-        if (!r->chat->stop) {
-            r->chat->stop = apr_array_make(r->pool, 4, sizeof(llmux_slice_t));
-        }
-        APR_ARRAY_PUSH(r->chat->stop, llmux_slice_t) = s;
-    }
-}
-
-static void read_stop(llmux_reader_t *r, const llmux_at_t *at,
-                      const llmux_json_t *v, const field_t *f)
-{
-    const llmux_json_t *e;
-    llmux_at_t each;
-    int i = 0;
-
-    if (llmux_json_kind(v) == LLMUX_JSON_STRING) {
-        add_stop(r, at, v);
-        return;
-    }
-    if (llmux_json_kind(v) != LLMUX_JSON_ARRAY
-        || llmux_json_count(v) > LLMUX_STOPS_MAX) {
-        llmux_reader_fail(r, at, "expected a string or an array of at most "
-                          "%d strings, found %s", LLMUX_STOPS_MAX,
-                          llmux_json_kind_name(v));
-        return;
-    }
-    for (e = llmux_json_first(v); e && !r->err; e = llmux_json_next(v, e)) {
-        each = llmux_at_index(at, i++);
-        add_stop(r, &each, e);
-    }
-}
-
 static void read_verbosity(llmux_reader_t *r, const llmux_at_t *at,
-                           const llmux_json_t *v, const field_t *f)
+                           const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const words[] = { "low", "medium", "high", NULL };
     int i = llmux_reader_word(r, at, v, words);
@@ -178,7 +27,7 @@ static void read_verbosity(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_modalities(llmux_reader_t *r, const llmux_at_t *at,
-                            const llmux_json_t *v, const field_t *f)
+                            const llmux_json_t *v, const llmux_field_t *f)
 {
     const llmux_json_t *e;
     llmux_at_t each;
@@ -212,7 +61,7 @@ static void set_effort(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_effort(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     set_effort(r, at, v);
 }
@@ -222,10 +71,11 @@ static void set_budget(llmux_reader_t *r, const llmux_at_t *at,
 {
     const llmux_json_t *v = llmux_json_get(object, name);
     llmux_at_t here = llmux_at(at, name);
+    llmux_slice_t n;
 
     if (v) {
-        set_slice(&r->chat->budget,
-                  llmux_reader_integer(r, &here, v, 0, APR_INT64_MAX));
+        n = llmux_reader_integer(r, &here, v, 0, APR_INT64_MAX);
+        r->chat->budget = r->chat->budget.data ? r->chat->budget : n;
     }
 }
 
@@ -238,7 +88,7 @@ static void default_effort(llmux_reader_t *r, llmux_effort_e effort)
 
 /* OpenRouter's member. */
 static void read_reasoning(llmux_reader_t *r, const llmux_at_t *at,
-                           const llmux_json_t *v, const field_t *f)
+                           const llmux_json_t *v, const llmux_field_t *f)
 {
     const llmux_json_t *effort = llmux_json_get(v, "effort");
     llmux_at_t here = llmux_at(at, "effort");
@@ -274,23 +124,10 @@ static void read_display(llmux_reader_t *r, const llmux_at_t *at,
     }
 }
 
-/* A member as it stands, for a provider that knows it. */
-static void add_extra(llmux_reader_t *r, llmux_slice_t name,
-                      const llmux_json_t *v)
-{
-    llmux_extra_t *extra = apr_pcalloc(r->pool, sizeof(*extra)), **last;
-
-    for (last = &r->chat->extra; *last; last = &(*last)->next) {
-    }
-    extra->name = name;
-    extra->json = llmux_json_raw(v);
-    *last = extra;
-}
-
 /* Anthropic's member, which DeepSeek, Zhipu and others have as well. What
  * has no type is another vendor's invention. */
 static void read_thinking(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const words[] =
         { "disabled", "enabled", "adaptive", NULL };
@@ -304,7 +141,7 @@ static void read_thinking(llmux_reader_t *r, const llmux_at_t *at,
         return;
     }
     if (!type) {
-        add_extra(r, llmux_slice(f->name), v);
+        llmux_extra_add(r, &r->chat->extra, llmux_slice(f->name), v);
         return;
     }
     i = llmux_reader_word(r, &here, type, words);
@@ -313,44 +150,14 @@ static void read_thinking(llmux_reader_t *r, const llmux_at_t *at,
     read_display(r, at, v);
 }
 
-/* ---- names ----------------------------------------------------------- */
-
-/* OpenAI's rule for the names of functions and schemas. */
-static int is_name(llmux_slice_t s)
-{
-    apr_size_t i;
-    char c;
-
-    for (i = 0; i < s.len; i++) {
-        c = s.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-              || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
-            return 0;
-        }
-    }
-    return s.len <= LLMUX_TOOL_NAME_MAX;
-}
-
-static void check_name(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *holder, llmux_slice_t name)
-{
-    llmux_at_t here = llmux_at(at, "name");
-
-    if (!is_name(name)) {
-        llmux_reader_fail(r, &here, "expected at most %d letters, digits, "
-                          "'_' and '-', found %s", LLMUX_TOOL_NAME_MAX,
-                          llmux_reader_found(r, llmux_json_get(holder,
-                                                               "name")));
-    }
-}
-
 /* ---- output format --------------------------------------------------- */
 
 static void read_format_name(llmux_reader_t *r, const llmux_at_t *at,
                              const llmux_json_t *schema)
 {
     r->chat->format_name = llmux_reader_str(r, at, schema, "name");
-    check_name(r, at, schema, r->chat->format_name);
+    llmux_reader_check_name(r, at, schema, r->chat->format_name,
+                            LLMUX_TOOL_NAME_MAX);
     r->chat->format_description =
         llmux_reader_str(r, at, schema, "description");
     r->chat->format_strict = llmux_reader_bool(r, at, schema, "strict");
@@ -368,7 +175,7 @@ static void read_schema(llmux_reader_t *r, const llmux_at_t *at,
 /* Together and Fireworks have the schema beside the type, also with
  * json_object; OpenAI one level further down. */
 static void read_format(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const words[] =
         { "text", "json_object", "json_schema", NULL };
@@ -400,7 +207,7 @@ static void read_tool_name(llmux_reader_t *r, const llmux_at_t *at,
                            const llmux_json_t *v, llmux_tool_t *tool)
 {
     tool->name = llmux_reader_need_str(r, at, v, "name");
-    check_name(r, at, v, tool->name);
+    llmux_reader_check_name(r, at, v, tool->name, LLMUX_TOOL_NAME_MAX);
     tool->description = llmux_reader_str(r, at, v, "description");
 }
 
@@ -497,13 +304,13 @@ static void read_list(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_tools(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     read_list(r, at, v, read_tool);
 }
 
 static void read_functions(llmux_reader_t *r, const llmux_at_t *at,
-                           const llmux_json_t *v, const field_t *f)
+                           const llmux_json_t *v, const llmux_field_t *f)
 {
     read_list(r, at, v, read_function);
 }
@@ -574,7 +381,7 @@ static void read_choice_word(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_choice(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     if (llmux_json_kind(v) == LLMUX_JSON_STRING) {
         read_choice_word(r, at, v);
@@ -593,7 +400,7 @@ static void read_choice(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_legacy_choice(llmux_reader_t *r, const llmux_at_t *at,
-                               const llmux_json_t *v, const field_t *f)
+                               const llmux_json_t *v, const llmux_field_t *f)
 {
     if (r->chat->choice != LLMUX_CHOICE_UNSET) {
         return;
@@ -609,57 +416,56 @@ static void read_legacy_choice(llmux_reader_t *r, const llmux_at_t *at,
 
 /* ---- the table ------------------------------------------------------- */
 
-#define DO(name, read) { name, read, 0, 0, 0, LLMUX_JSON_NONE }
+#define DO(name, read) { name, read, 0, 0, 0, 0 }
 #define SET(name, read, member) \
-    { name, read, offsetof(llmux_chat_t, member), 0, 0, LLMUX_JSON_NONE }
+    { name, read, offsetof(llmux_chat_t, member), 0, 0, 0 }
 #define SPAN(name, read, member, low, high) \
-    { name, read, offsetof(llmux_chat_t, member), low, high, LLMUX_JSON_NONE }
+    { name, read, offsetof(llmux_chat_t, member), low, high, 0 }
 #define OBJECT(name, member) \
-    { name, read_raw, offsetof(llmux_chat_t, member), 0, 0, \
-      LLMUX_JSON_OBJECT }
+    { name, llmux_field_object, offsetof(llmux_chat_t, member), 0, 0, 0 }
 
-static const field_t fields[] = {
-    SET("model", read_str, model),
+static const llmux_field_t fields[] = {
+    SET("model", llmux_field_str, model),
     DO("messages", read_messages),
     DO("tools", read_tools),
     DO("functions", read_functions),
     DO("tool_choice", read_choice),
     DO("function_call", read_legacy_choice),
-    SET("parallel_tool_calls", read_tri, parallel),
-    SPAN("max_completion_tokens", read_integer, max_tokens, 1, 0),
-    SPAN("max_tokens", read_integer, max_tokens, 1, 0),
-    SPAN("max_output_tokens", read_integer, max_tokens, 1, 0),
-    SPAN("temperature", read_number, temperature, 0, 2),
-    SPAN("top_p", read_number, top_p, 0, 1),
-    DO("top_k", read_top_k),
-    SPAN("frequency_penalty", read_number, frequency_penalty, -2, 2),
-    SPAN("presence_penalty", read_number, presence_penalty, -2, 2),
-    SET("seed", read_integer, seed),
-    SPAN("n", read_integer, n, 1, LLMUX_CANDIDATES_MAX),
-    DO("logit_bias", read_logit_bias),
-    SET("logprobs", read_tri, logprobs),
-    SPAN("top_logprobs", read_integer, top_logprobs, 0, 20),
-    DO("stop", read_stop),
+    SET("parallel_tool_calls", llmux_field_tri, parallel),
+    SPAN("max_completion_tokens", llmux_field_integer, max_tokens, 1, 0),
+    SPAN("max_tokens", llmux_field_integer, max_tokens, 1, 0),
+    SPAN("max_output_tokens", llmux_field_integer, max_tokens, 1, 0),
+    SPAN("temperature", llmux_field_number, temperature, 0, 2),
+    SPAN("top_p", llmux_field_number, top_p, 0, 1),
+    DO("top_k", llmux_field_top_k),
+    SPAN("frequency_penalty", llmux_field_number, frequency_penalty, -2, 2),
+    SPAN("presence_penalty", llmux_field_number, presence_penalty, -2, 2),
+    SET("seed", llmux_field_any_integer, seed),
+    SPAN("n", llmux_field_integer, n, 1, LLMUX_CANDIDATES_MAX),
+    DO("logit_bias", llmux_field_logit_bias),
+    SET("logprobs", llmux_field_tri, logprobs),
+    SPAN("top_logprobs", llmux_field_integer, top_logprobs, 0, 20),
+    DO("stop", llmux_field_stop),
     DO("verbosity", read_verbosity),
     DO("reasoning_effort", read_effort),
     DO("reasoning", read_reasoning),
     DO("thinking", read_thinking),
-    SET("include_reasoning", read_tri, show_thinking),
+    SET("include_reasoning", llmux_field_tri, show_thinking),
     DO("response_format", read_format),
-    SET("safety_identifier", read_str, user_id),
-    SET("user", read_str, user_id),
-    SET("end_user", read_str, user_id),
-    SET("service_tier", read_str, service_tier),
-    SET("prompt_cache_key", read_str, cache_key),
-    SET("store", read_tri, store),
+    SET("safety_identifier", llmux_field_str, user_id),
+    SET("user", llmux_field_str, user_id),
+    SET("end_user", llmux_field_str, user_id),
+    SET("service_tier", llmux_field_str, service_tier),
+    SET("prompt_cache_key", llmux_field_str, cache_key),
+    SET("store", llmux_field_tri, store),
     OBJECT("metadata", metadata),
     DO("modalities", read_modalities),
     OBJECT("audio", audio),
     OBJECT("prediction", prediction),
     OBJECT("moderation", moderation),
     OBJECT("web_search_options", web_search),
-    DO("stream", read_stream),
-    DO("stream_options", read_stream_options),
+    DO("stream", llmux_field_stream),
+    DO("stream_options", llmux_field_stream_options),
     /* the gateway's own */
     DO("provider", NULL),
     DO("parameters", NULL),
@@ -669,29 +475,9 @@ static const field_t fields[] = {
 
 #define FIELDS ((int) (sizeof(fields) / sizeof(*fields)))
 
-static int field_of(const llmux_json_t *name)
-{
-    int i;
-
-    for (i = 0; i < FIELDS; i++) {
-        if (llmux_json_is(name, fields[i].name)) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 int llmux_openai_knows(const llmux_json_t *name)
 {
-    return field_of(name) >= 0;
-}
-
-/* A name is ours; an object by that name is OpenRouter's way to choose. */
-static int is_ours(int i, const llmux_json_t *v)
-{
-    return i >= 0 && (fields[i].read
-                      || strcmp(fields[i].name, "provider")
-                      || llmux_json_kind(v) != LLMUX_JSON_OBJECT);
+    return llmux_field_of(fields, FIELDS, name) >= 0;
 }
 
 /* Sorts the members into the table's order; unknown ones become extras. */
@@ -704,12 +490,13 @@ static void sort_members(llmux_reader_t *r, const llmux_json_t *body,
     for (m = llmux_json_first(body); m; m = llmux_json_next_member(body, m)) {
         v = llmux_json_value(m);
         v = llmux_json_kind(v) == LLMUX_JSON_NULL ? NULL : v;
-        i = field_of(m);
-        if (is_ours(i, v)) {
+        i = llmux_field_of(fields, FIELDS, m);
+        if (llmux_field_means(fields, i, v)) {
             found[i] = v;
         }
         else if (v) {
-            add_extra(r, llmux_json_str(r->pool, m), v);
+            llmux_extra_add(r, &r->chat->extra, llmux_json_str(r->pool, m),
+                            v);
         }
     }
 }
@@ -719,24 +506,13 @@ const llmux_error_t *llmux_openai_read(llmux_chat_t *chat,
 {
     llmux_reader_t r = { chat, chat->pool, NULL };
     const llmux_json_t *found[FIELDS] = { NULL };
-    llmux_at_t root = llmux_at(NULL, NULL), at;
-    int i;
+    llmux_at_t root = llmux_at(NULL, NULL);
 
-    if (!llmux_reader_expect(&r, &root, body, LLMUX_JSON_OBJECT)) {
-        return r.err;
-    }
-    if (llmux_json_count(body) > LLMUX_MEMBERS_MAX) {
-        llmux_reader_fail(&r, &root, "expected at most %d members, found %d",
-                          LLMUX_MEMBERS_MAX, llmux_json_count(body));
+    if (!llmux_fields_expect(&r, body)) {
         return r.err;
     }
     sort_members(&r, body, found);
     llmux_reader_need(&r, &root, body, "messages", LLMUX_JSON_ARRAY);
-    for (i = 0; i < FIELDS && !r.err; i++) {
-        if (found[i] && fields[i].read) {
-            at = llmux_at(&root, fields[i].name);
-            fields[i].read(&r, &at, found[i], &fields[i]);
-        }
-    }
+    llmux_fields_read(&r, fields, FIELDS, found);
     return r.err;
 }

@@ -338,7 +338,7 @@ static void whole_end(encoder_t *e, llmux_buf_t *out)
         }
     }
     llmux_jw_close(&w, ']');
-    if (llmux_openai_counted(&e->usage)) {
+    if (llmux_usage_known(&e->usage)) {
         llmux_jw_key(&w, "usage");
         llmux_openai_usage_write(&w, &e->usage);
     }

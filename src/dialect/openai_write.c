@@ -1,11 +1,11 @@
 /* openai_write.c - the canonical request into a chat-completions body. */
 
 #include <string.h>
-#include <strings.h>
 
 #include <apr_strings.h>
 
 #include "openai.h"
+#include "writer.h"
 
 enum {
     STOPS_MAX = 4,          /* OpenAI's own limit */
@@ -18,33 +18,6 @@ int llmux_openai_can(const llmux_openai_out_t *o, unsigned int ability)
 }
 
 /* ---- output format --------------------------------------------------- */
-
-static int has_json(llmux_slice_t s)
-{
-    apr_size_t i;
-
-    for (i = 0; i + 4 <= s.len; i++) {
-        if (!strncasecmp(s.data + i, "json", 4)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int mentions_json(const llmux_chat_t *chat)
-{
-    const llmux_message_t *m;
-    const llmux_block_t *b;
-
-    for (m = chat->messages; m; m = m->next) {
-        for (b = m->blocks; b; b = b->next) {
-            if (b->kind == LLMUX_BLOCK_TEXT && has_json(b->text)) {
-                return 1;
-            }
-        }
-    }
-    return 0;
-}
 
 /* System text of ours that makes the model answer in the format asked for
  * where a member cannot; OpenAI itself refuses json_object unless the prompt
@@ -64,7 +37,8 @@ static const char *format_hint(llmux_openai_out_t *o)
                                                : llmux_slice("{}")),
                            NULL);
     }
-    if (chat->format == LLMUX_FORMAT_JSON && !mentions_json(chat)) {
+    if (chat->format == LLMUX_FORMAT_JSON
+        && !llmux_writer_mentions_json(chat)) {
         return "Answer with one JSON object and nothing else.";
     }
     return NULL;

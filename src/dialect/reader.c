@@ -234,3 +234,68 @@ int llmux_reader_word(llmux_reader_t *r, const llmux_at_t *at,
                       words_listed(r->pool, words), llmux_reader_found(r, v));
     return -1;
 }
+
+int llmux_reader_is_name(llmux_slice_t s, apr_size_t max)
+{
+    apr_size_t i;
+    char c;
+
+    for (i = 0; i < s.len; i++) {
+        c = s.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+              || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
+            return 0;
+        }
+    }
+    return s.len <= max;
+}
+
+void llmux_reader_check_name(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *object, llmux_slice_t name,
+                             int max)
+{
+    llmux_at_t here = llmux_at(at, "name");
+
+    if (!llmux_reader_is_name(name, (apr_size_t)max)) {
+        llmux_reader_fail(r, &here, "expected at most %d letters, digits, "
+                          "'_' and '-', found %s", max,
+                          llmux_reader_found(r, llmux_json_get(object,
+                                                               "name")));
+    }
+}
+
+static int is_base64_char(unsigned char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
+        || (c >= '0' && c <= '9') || c == '+' || c == '/';
+}
+
+static int is_standard(llmux_slice_t s)
+{
+    apr_size_t n = s.len, i;
+
+    if (!n || n % 4) {
+        return 0;
+    }
+    n -= s.data[n - 1] != '=' ? 0 : s.data[n - 2] != '=' ? 1 : 2;
+    for (i = 0; i < n; i++) {
+        if (!is_base64_char((unsigned char)s.data[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+llmux_slice_t llmux_reader_base64(llmux_reader_t *r, llmux_slice_t text)
+{
+    llmux_slice_t base64;
+    apr_pool_t *scratch;
+
+    if (!text.len || is_standard(text)) {
+        return text;
+    }
+    apr_pool_create(&scratch, r->pool);
+    base64 = llmux_base64_encode(r->pool, llmux_base64_decode(scratch, text));
+    apr_pool_destroy(scratch);
+    return base64;
+}

@@ -78,4 +78,18 @@ llmux_slice_t llmux_reader_integer(llmux_reader_t *r, const llmux_at_t *at,
 int llmux_reader_word(llmux_reader_t *r, const llmux_at_t *at,
                       const llmux_json_t *v, const char *const *words);
 
+/** OpenAI's rule for names of functions and formats: at most so many letters,
+ * digits, '_' and '-'. */
+int llmux_reader_is_name(llmux_slice_t s, apr_size_t max);
+
+/** ... of the object at `at`, which has it as `name`. */
+void llmux_reader_check_name(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *object, llmux_slice_t name,
+                             int max);
+
+/** Base64 in the spelling that all providers know, standard and padded: the
+ * text itself where it is, as it nearly always is, else in the reader's pool.
+ * Empty if nothing can be decoded. */
+llmux_slice_t llmux_reader_base64(llmux_reader_t *r, llmux_slice_t text);
+
 #endif

@@ -63,12 +63,6 @@ static const llmux_error_t *write_count(llmux_buf_t *out,
 
 /* ---- answers --------------------------------------------------------- */
 
-static int read_count(llmux_usage_t *to, const llmux_json_t *body)
-{
-    to->input = llmux_json_int(llmux_json_get(body, "input_tokens"), -1);
-    return to->input >= 0;
-}
-
 static void write_answer(llmux_jw_t *w, const llmux_usage_t *usage)
 {
     llmux_jw_open(w, '{');
@@ -80,7 +74,7 @@ static void write_answer(llmux_jw_t *w, const llmux_usage_t *usage)
 }
 
 static const llmux_count_t count = {
-    read_count, write_answer, llmux_error_read
+    llmux_count_input_tokens, write_answer, llmux_error_read
 };
 
 static llmux_decoder_t *decoder(apr_pool_t *p, const llmux_env_t *env,

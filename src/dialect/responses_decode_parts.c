@@ -82,17 +82,6 @@ static int emit_start(decoder_t *d, llmux_event_t *ev, llmux_block_e block)
 
 /* ---- messages -------------------------------------------------------- */
 
-static apr_int64_t code_points(llmux_slice_t s)
-{
-    apr_int64_t n = 0;
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        n += ((unsigned char)s.data[i] & 0xc0) != 0x80;
-    }
-    return n;
-}
-
 /* An answer has but one text where clients read it: a comment before a tool
  * and the answer after it must not run into each other. */
 static void part_from(decoder_t *d, item_t *item, part_t *part)
@@ -133,7 +122,7 @@ void llmux_responses_speak(decoder_t *d, item_t *item, part_t *part,
     open_part(d, item, part);
     note(&part->said, text);
     if (part->block == LLMUX_BLOCK_TEXT) {
-        d->points += code_points(text);
+        d->points += llmux_slice_points(text);
         emit_text(d, LLMUX_EV_TEXT, part->key, text);
     }
     else {

@@ -64,17 +64,6 @@ static void *keep_struct(encoder_t *e, apr_size_t size)
     return apr_pcalloc(e->pool, size);
 }
 
-static apr_int64_t points_of(llmux_slice_t s)
-{
-    apr_int64_t n = 0;
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        n += ((unsigned char)s.data[i] & 0xc0) != 0x80;
-    }
-    return n;
-}
-
 /* ---- ids --------------------------------------------------------------- */
 
 static int is_id_char(char c)
@@ -465,7 +454,7 @@ static void on_text(encoder_t *e, const llmux_event_t *ev, block_t *b,
     }
     keep(e, &b->part->text, ev->text);
     if (!b->part->refusal) {
-        points = points_of(ev->text);
+        points = llmux_slice_points(ev->text);
         b->part->points += points;
         e->points += points;
     }

@@ -1,34 +1,19 @@
 /* responses_read.c - a Responses body into the canonical request. */
 
-#include <stddef.h>
 #include <string.h>
 
 #include <apr_strings.h>
 
+#include "fields.h"
 #include "responses_read.h"
 
-typedef struct field_t field_t;
-
-/* How a member is kept in chat->said. */
+/* How a member is kept in chat->said: llmux_field_t's `more`. */
 typedef enum {
     QUIET,          /* not */
     SAID,
     OWN,            /* ... and others must leave it out */
     MEMBERS         /* its own members are, each by itself */
 } keep_e;
-
-/* A top-level member. Rows are read in their order. */
-struct field_t {
-    const char *name;
-    void (*read)(llmux_reader_t *r, const llmux_at_t *at,
-                 const llmux_json_t *v, const field_t *f);
-    apr_size_t offset;      /* of what it sets in llmux_chat_t */
-    double low, high;       /* numbers; integers: high 0 is no limit */
-    keep_e keep;
-};
-
-#define FIELD(f, type) \
-    ((type *) (void *) ((char *) r->chat + (f)->offset))
 
 void llmux_responses_refuse(llmux_reader_t *r, const llmux_at_t *at,
                             const char *fmt, ...)
@@ -80,83 +65,34 @@ static void say(llmux_reader_t *r, llmux_slice_t name, const llmux_json_t *v,
     }
 }
 
-/* ---- plain kinds ----------------------------------------------------- */
-
-static void set_slice(llmux_slice_t *to, llmux_slice_t s)
-{
-    if (!to->data) {
-        *to = s;
-    }
-}
-
-static void read_str(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_STRING)) {
-        set_slice(FIELD(f, llmux_slice_t), llmux_json_str(r->pool, v));
-    }
-}
-
-static void read_object(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
-        set_slice(FIELD(f, llmux_slice_t), llmux_json_raw(v));
-    }
-}
-
-static void read_number(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
-{
-    set_slice(FIELD(f, llmux_slice_t),
-              llmux_reader_number(r, at, v, f->low, f->high));
-}
-
-static void read_integer(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
-{
-    apr_int64_t high = f->high ? (apr_int64_t)f->high : APR_INT64_MAX;
-
-    set_slice(FIELD(f, llmux_slice_t),
-              llmux_reader_integer(r, at, v, (apr_int64_t)f->low, high));
-}
-
-static void read_tri(llmux_reader_t *r, const llmux_at_t *at,
-                     const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)) {
-        *FIELD(f, llmux_tri_e) = llmux_json_bool(v);
-    }
-}
-
 /* ---- what has no place in the canonical request ----------------------- */
 
 static void check_list(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_reader_expect(r, at, v, LLMUX_JSON_ARRAY);
 }
 
 static void check_object(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
+                         const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT);
 }
 
 static void check_string(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
+                         const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_reader_expect(r, at, v, LLMUX_JSON_STRING);
 }
 
 static void check_count(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_reader_integer(r, at, v, 0, APR_INT64_MAX);
 }
 
 static void check_truncation(llmux_reader_t *r, const llmux_at_t *at,
-                             const llmux_json_t *v, const field_t *f)
+                             const llmux_json_t *v, const llmux_field_t *f)
 {
     static const char *const words[] = { "disabled", "auto", NULL };
 
@@ -164,7 +100,7 @@ static void check_truncation(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void refuse_previous(llmux_reader_t *r, const llmux_at_t *at,
-                            const llmux_json_t *v, const field_t *f)
+                            const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_responses_refuse(r, at, "'previous_response_id' refers to an answer "
                            "that is not kept here. Send the whole "
@@ -174,7 +110,7 @@ static void refuse_previous(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void refuse_conversation(llmux_reader_t *r, const llmux_at_t *at,
-                                const llmux_json_t *v, const field_t *f)
+                                const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_responses_refuse(r, at, "Conversations are not kept here. Leave "
                            "'conversation' out and send all of its items in "
@@ -182,7 +118,7 @@ static void refuse_conversation(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void refuse_prompt(llmux_reader_t *r, const llmux_at_t *at,
-                          const llmux_json_t *v, const field_t *f)
+                          const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_responses_refuse(r, at, "Prompt templates are kept by OpenAI, for "
                            "its own models. Leave 'prompt' out and send its "
@@ -190,7 +126,7 @@ static void refuse_prompt(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void refuse_background(llmux_reader_t *r, const llmux_at_t *at,
-                              const llmux_json_t *v, const field_t *f)
+                              const llmux_json_t *v, const llmux_field_t *f)
 {
     if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)
         && llmux_json_bool(v) == LLMUX_YES) {
@@ -201,7 +137,7 @@ static void refuse_background(llmux_reader_t *r, const llmux_at_t *at,
 /* ---- what needs a closer look ---------------------------------------- */
 
 static void read_instructions(llmux_reader_t *r, const llmux_at_t *at,
-                              const llmux_json_t *v, const field_t *f)
+                              const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_message_t *m;
 
@@ -215,35 +151,27 @@ static void read_instructions(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void read_input(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_responses_read_input(r, at, v);
 }
 
 static void read_tools(llmux_reader_t *r, const llmux_at_t *at,
-                       const llmux_json_t *v, const field_t *f)
+                       const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_responses_read_tools(r, at, v);
 }
 
 static void read_choice(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
+                        const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_responses_read_choice(r, at, v);
-}
-
-static void read_stream(llmux_reader_t *r, const llmux_at_t *at,
-                        const llmux_json_t *v, const field_t *f)
-{
-    if (llmux_reader_expect(r, at, v, LLMUX_JSON_BOOL)) {
-        r->chat->stream = llmux_json_bool(v) == LLMUX_YES;
-    }
 }
 
 /* Probabilities come only where they are asked for in two ways; elsewhere
  * the number alone is taken as the wish. */
 static void read_top_logprobs(llmux_reader_t *r, const llmux_at_t *at,
-                              const llmux_json_t *v, const field_t *f)
+                              const llmux_json_t *v, const llmux_field_t *f)
 {
     llmux_slice_t n = llmux_reader_integer(r, at, v, 0, 20);
 
@@ -255,7 +183,7 @@ static void read_top_logprobs(llmux_reader_t *r, const llmux_at_t *at,
 
 /* Encrypted reasoning is always given; of the rest only this has an effect. */
 static void read_include(llmux_reader_t *r, const llmux_at_t *at,
-                         const llmux_json_t *v, const field_t *f)
+                         const llmux_json_t *v, const llmux_field_t *f)
 {
     const llmux_json_t *e;
     llmux_at_t each;
@@ -303,7 +231,7 @@ static void read_summary(llmux_reader_t *r, const llmux_at_t *up,
 }
 
 static void read_reasoning(llmux_reader_t *r, const llmux_at_t *at,
-                           const llmux_json_t *v, const field_t *f)
+                           const llmux_json_t *v, const llmux_field_t *f)
 {
     if (llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
         read_effort(r, at, llmux_json_get(v, "effort"));
@@ -320,7 +248,8 @@ static void read_schema(llmux_reader_t *r, const llmux_at_t *at,
     llmux_chat_t *chat = r->chat;
 
     chat->format_name = llmux_reader_need_str(r, at, v, "name");
-    llmux_responses_check_name(r, at, v, chat->format_name);
+    llmux_reader_check_name(r, at, v, chat->format_name,
+                            LLMUX_TOOL_NAME_MAX);
     chat->format_description = llmux_reader_str(r, at, v, "description");
     chat->format_schema = llmux_json_raw(
         llmux_reader_need(r, at, v, "schema", LLMUX_JSON_OBJECT));
@@ -362,7 +291,7 @@ static void read_verbosity(llmux_reader_t *r, const llmux_at_t *up,
 }
 
 static void read_text(llmux_reader_t *r, const llmux_at_t *at,
-                      const llmux_json_t *v, const field_t *f)
+                      const llmux_json_t *v, const llmux_field_t *f)
 {
     if (!llmux_reader_expect(r, at, v, LLMUX_JSON_OBJECT)) {
         return;
@@ -383,8 +312,8 @@ static void read_text(llmux_reader_t *r, const llmux_at_t *at,
 #define SPAN(name, read, member, low, high) \
     { name, read, offsetof(llmux_chat_t, member), low, high, SAID }
 
-static const field_t fields[] = {
-    { "model", read_str, offsetof(llmux_chat_t, model), 0, 0, QUIET },
+static const llmux_field_t fields[] = {
+    { "model", llmux_field_str, offsetof(llmux_chat_t, model), 0, 0, QUIET },
     DO("background", refuse_background, QUIET),
     DO("previous_response_id", refuse_previous, QUIET),
     DO("conversation", refuse_conversation, QUIET),
@@ -393,22 +322,22 @@ static const field_t fields[] = {
     DO("input", read_input, QUIET),
     DO("tools", read_tools, SAID),
     DO("tool_choice", read_choice, SAID),
-    SET("parallel_tool_calls", read_tri, parallel),
-    SPAN("max_output_tokens", read_integer, max_tokens, 1, 0),
-    SPAN("temperature", read_number, temperature, 0, 2),
-    SPAN("top_p", read_number, top_p, 0, 1),
+    SET("parallel_tool_calls", llmux_field_tri, parallel),
+    SPAN("max_output_tokens", llmux_field_integer, max_tokens, 1, 0),
+    SPAN("temperature", llmux_field_number, temperature, 0, 2),
+    SPAN("top_p", llmux_field_number, top_p, 0, 1),
     DO("top_logprobs", read_top_logprobs, SAID),
     DO("include", read_include, OWN),
     DO("reasoning", read_reasoning, MEMBERS),
     DO("text", read_text, MEMBERS),
-    SET("safety_identifier", read_str, user_id),
-    SET("user", read_str, user_id),
-    SET("service_tier", read_str, service_tier),
-    SET("prompt_cache_key", read_str, cache_key),
-    SET("store", read_tri, store),
-    SET("metadata", read_object, metadata),
-    SET("moderation", read_object, moderation),
-    DO("stream", read_stream, QUIET),
+    SET("safety_identifier", llmux_field_str, user_id),
+    SET("user", llmux_field_str, user_id),
+    SET("service_tier", llmux_field_str, service_tier),
+    SET("prompt_cache_key", llmux_field_str, cache_key),
+    SET("store", llmux_field_tri, store),
+    SET("metadata", llmux_field_object, metadata),
+    SET("moderation", llmux_field_object, moderation),
+    DO("stream", llmux_field_stream, QUIET),
     DO("stream_options", check_object, QUIET),
     DO("truncation", check_truncation, OWN),
     DO("max_tool_calls", check_count, OWN),
@@ -423,18 +352,6 @@ static const field_t fields[] = {
 };
 
 #define FIELDS ((int) (sizeof(fields) / sizeof(*fields)))
-
-static int field_of(const llmux_json_t *name)
-{
-    int i;
-
-    for (i = 0; i < FIELDS; i++) {
-        if (llmux_json_is(name, fields[i].name)) {
-            return i;
-        }
-    }
-    return -1;
-}
 
 /* ---- what was said --------------------------------------------------- */
 
@@ -526,7 +443,7 @@ static void note_members(llmux_reader_t *r, const llmux_at_t *at,
 }
 
 static void note(llmux_reader_t *r, const llmux_at_t *at,
-                 const llmux_json_t *v, keep_e keep)
+                 const llmux_json_t *v, int keep)
 {
     if (keep == MEMBERS) {
         note_members(r, at, v);
@@ -535,13 +452,6 @@ static void note(llmux_reader_t *r, const llmux_at_t *at,
         say(r, llmux_slice(at->name), v,
             keep == OWN && !is_idle(at->name, v));
     }
-}
-
-/* A name is ours; an object by that name is OpenRouter's way to choose. */
-static int is_known(int i, const llmux_json_t *v)
-{
-    return i >= 0 && (fields[i].read || strcmp(fields[i].name, "provider")
-                      || llmux_json_kind(v) != LLMUX_JSON_OBJECT);
 }
 
 /* Sorts the members into the table's order; of those that are not in it
@@ -554,11 +464,11 @@ static void sort_members(llmux_reader_t *r, const llmux_json_t *body,
 
     for (m = llmux_json_first(body); m; m = llmux_json_next_member(body, m)) {
         v = llmux_json_value(m);
-        i = field_of(m);
+        i = llmux_field_of(fields, FIELDS, m);
         if (llmux_json_kind(v) == LLMUX_JSON_NULL) {
             continue;
         }
-        if (is_known(i, v)) {
+        if (llmux_field_means(fields, i, v)) {
             found[i] = v;
         }
         else {
@@ -575,12 +485,7 @@ const llmux_error_t *llmux_responses_read(llmux_chat_t *chat,
     llmux_at_t root = llmux_at(NULL, NULL), at;
     int i;
 
-    if (!llmux_reader_expect(&r, &root, body, LLMUX_JSON_OBJECT)) {
-        return r.err;
-    }
-    if (llmux_json_count(body) > LLMUX_MEMBERS_MAX) {
-        llmux_reader_fail(&r, &root, "expected at most %d members, found %d",
-                          LLMUX_MEMBERS_MAX, llmux_json_count(body));
+    if (!llmux_fields_expect(&r, body)) {
         return r.err;
     }
     sort_members(&r, body, found);
@@ -588,7 +493,7 @@ const llmux_error_t *llmux_responses_read(llmux_chat_t *chat,
         if (found[i] && fields[i].read) {
             at = llmux_at(&root, fields[i].name);
             fields[i].read(&r, &at, found[i], &fields[i]);
-            note(&r, &at, found[i], fields[i].keep);
+            note(&r, &at, found[i], fields[i].more);
         }
     }
     if (!r.err && !llmux_json_get(body, "input")) {

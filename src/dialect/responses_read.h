@@ -8,7 +8,7 @@
 #ifndef LLMUX_DIALECT_RESPONSES_READ_H
 #define LLMUX_DIALECT_RESPONSES_READ_H
 
-#include "reader.h"
+#include "openai.h"
 #include "responses.h"
 
 /** "Not with this gateway" at this place: a 400, unless there was an error
@@ -30,19 +30,10 @@ void llmux_responses_lost(llmux_reader_t *r, llmux_slice_t name,
 void llmux_responses_read_input(llmux_reader_t *r, const llmux_at_t *at,
                                 const llmux_json_t *v);
 
-/* Whose content it is, for what may stand in it. */
-typedef enum {
-    LLMUX_RESPONSES_OF_SYSTEM    = 1 << 0,
-    LLMUX_RESPONSES_OF_USER      = 1 << 1,
-    LLMUX_RESPONSES_OF_ASSISTANT = 1 << 2,
-    LLMUX_RESPONSES_OF_TOOL      = 1 << 3
-} llmux_responses_of_e;
-
 /** Content or output, string or parts: appends blocks to `m`. */
 void llmux_responses_read_content(llmux_reader_t *r, const llmux_at_t *at,
                                   const llmux_json_t *v,
-                                  llmux_responses_of_e of,
-                                  llmux_message_t *m);
+                                  llmux_openai_of_e of, llmux_message_t *m);
 
 /** The parts that are media: input_image, input_file, input_audio. Each
  * appends a block to `m`. */
@@ -69,11 +60,5 @@ void llmux_responses_read_choice(llmux_reader_t *r, const llmux_at_t *at,
  * the space is absent or empty. */
 llmux_slice_t llmux_responses_name(apr_pool_t *p, llmux_slice_t space,
                                    llmux_slice_t name);
-
-/** OpenAI's rule for names of functions and formats: of the object at `at`,
- * which has it as `name`. */
-void llmux_responses_check_name(llmux_reader_t *r, const llmux_at_t *at,
-                                const llmux_json_t *object,
-                                llmux_slice_t name);
 
 #endif

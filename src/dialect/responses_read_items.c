@@ -62,7 +62,7 @@ static llmux_message_t *next_answer(history_t *h)
 /* ---- messages --------------------------------------------------------- */
 
 static void read_content(history_t *h, const llmux_at_t *at,
-                         const llmux_json_t *v, llmux_responses_of_e of,
+                         const llmux_json_t *v, llmux_openai_of_e of,
                          llmux_message_t *m)
 {
     llmux_at_t here = llmux_at(at, "content");
@@ -74,7 +74,7 @@ static void read_content(history_t *h, const llmux_at_t *at,
 static void read_system(history_t *h, const llmux_at_t *at,
                         const llmux_json_t *v)
 {
-    read_content(h, at, v, LLMUX_RESPONSES_OF_SYSTEM,
+    read_content(h, at, v, LLMUX_OPENAI_OF_SYSTEM,
                  add_message(h, LLMUX_ROLE_SYSTEM));
 }
 
@@ -88,7 +88,7 @@ static void read_user(history_t *h, const llmux_at_t *at,
         m = add_message(h, LLMUX_ROLE_USER);
     }
     h->results = NULL;
-    read_content(h, at, v, LLMUX_RESPONSES_OF_USER, m);
+    read_content(h, at, v, LLMUX_OPENAI_OF_USER, m);
 }
 
 static void read_assistant(history_t *h, const llmux_at_t *at,
@@ -101,7 +101,7 @@ static void read_assistant(history_t *h, const llmux_at_t *at,
     if (phase.len) {
         m->phase = phase;
     }
-    read_content(h, at, v, LLMUX_RESPONSES_OF_ASSISTANT, m);
+    read_content(h, at, v, LLMUX_OPENAI_OF_ASSISTANT, m);
 }
 
 static void read_message(history_t *h, const llmux_at_t *at,
@@ -177,7 +177,7 @@ static void read_result(history_t *h, const llmux_at_t *at,
 
     if (output) {
         llmux_responses_read_content(h->r, &here, output,
-                                     LLMUX_RESPONSES_OF_TOOL, &list);
+                                     LLMUX_OPENAI_OF_TOOL, &list);
     }
     if (!h->results) {
         llmux_message_t *m = add_message(h, LLMUX_ROLE_USER);

@@ -14,35 +14,6 @@ typedef struct kind_t {
 
 /* ---- names ----------------------------------------------------------- */
 
-static int is_name(llmux_slice_t s)
-{
-    apr_size_t i;
-    char c;
-
-    for (i = 0; i < s.len; i++) {
-        c = s.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-              || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
-            return 0;
-        }
-    }
-    return s.len <= LLMUX_TOOL_NAME_MAX;
-}
-
-void llmux_responses_check_name(llmux_reader_t *r, const llmux_at_t *at,
-                                const llmux_json_t *object,
-                                llmux_slice_t name)
-{
-    llmux_at_t here = llmux_at(at, "name");
-
-    if (!is_name(name)) {
-        llmux_reader_fail(r, &here, "expected at most %d letters, digits, "
-                          "'_' and '-', found %s", LLMUX_TOOL_NAME_MAX,
-                          llmux_reader_found(r, llmux_json_get(object,
-                                                               "name")));
-    }
-}
-
 llmux_slice_t llmux_responses_name(apr_pool_t *p, llmux_slice_t space,
                                    llmux_slice_t name)
 {
@@ -68,7 +39,7 @@ static llmux_tool_t *add_tool(llmux_reader_t *r, const llmux_at_t *at,
     llmux_tool_t *tool = llmux_chat_tool(r->chat);
 
     tool->name = llmux_reader_need_str(r, at, v, "name");
-    llmux_responses_check_name(r, at, v, tool->name);
+    llmux_reader_check_name(r, at, v, tool->name, LLMUX_TOOL_NAME_MAX);
     tool->description = llmux_reader_str(r, at, v, "description");
     return tool;
 }
@@ -261,14 +232,14 @@ static void read_namespace(llmux_reader_t *r, const llmux_at_t *at,
     llmux_tool_t *before = r->chat->last_tool, *tool;
     llmux_at_t here = llmux_at(at, "tools");
 
-    llmux_responses_check_name(r, at, v, space);
+    llmux_reader_check_name(r, at, v, space, LLMUX_TOOL_NAME_MAX);
     read_list(r, &here, llmux_json_get(v, "tools"), functions);
     check_count(r, &here);
     tool = before ? before->next : r->chat->tools;
     for (; tool && !r->err; tool = tool->next) {
         tool->space = space;
         tool->name = llmux_responses_name(r->pool, space, tool->name);
-        if (!is_name(tool->name)) {
+        if (!llmux_reader_is_name(tool->name, LLMUX_TOOL_NAME_MAX)) {
             llmux_reader_fail(r, at, "expected names that have at most %d "
                               "characters together with the namespace's, "
                               "found '%s'", LLMUX_TOOL_NAME_MAX,

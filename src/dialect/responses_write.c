@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 #include <apr_strings.h>
 
@@ -122,33 +121,6 @@ static void refuse(out_t *o)
 
 /* ---- output format --------------------------------------------------- */
 
-static int has_json(llmux_slice_t s)
-{
-    apr_size_t i;
-
-    for (i = 0; i + 4 <= s.len; i++) {
-        if (!strncasecmp(s.data + i, "json", 4)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int mentions_json(const llmux_chat_t *chat)
-{
-    const llmux_message_t *m;
-    const llmux_block_t *b;
-
-    for (m = chat->messages; m; m = m->next) {
-        for (b = m->blocks; b; b = b->next) {
-            if (b->kind == LLMUX_BLOCK_TEXT && has_json(b->text)) {
-                return 1;
-            }
-        }
-    }
-    return 0;
-}
-
 /* Where a schema cannot be said it is told to the model; and json_object is
  * refused unless the input has the word. */
 static void decide_format(out_t *o)
@@ -167,7 +139,8 @@ static void decide_format(out_t *o)
                                                     chat->format_schema)
                                   : "{}", NULL);
     }
-    else if (chat->format == LLMUX_FORMAT_JSON && !mentions_json(chat)) {
+    else if (chat->format == LLMUX_FORMAT_JSON
+             && !llmux_writer_mentions_json(chat)) {
         o->hint = "Answer with one JSON object and nothing else.";
     }
 }

@@ -33,9 +33,19 @@ void llmux_usage_merge(llmux_usage_t *to, const llmux_usage_t *from)
     }
 }
 
+void llmux_usage_set(apr_int64_t *counter, const llmux_json_t *object,
+                     const char *name)
+{
+    apr_int64_t n = llmux_json_int(llmux_json_get(object, name), -1);
+
+    if (n >= 0) {
+        *counter = n;
+    }
+}
+
 /* -1 + -1 is -1, else what was not reported counts as 0. Sticks to the
  * greatest number instead of wrapping: the numbers are the provider's. */
-static apr_int64_t plus(apr_int64_t a, apr_int64_t b)
+apr_int64_t llmux_usage_plus(apr_int64_t a, apr_int64_t b)
 {
     if (a < 0 || b < 0) {
         return a < 0 ? (b < 0 ? -1 : b) : a;
@@ -50,18 +60,26 @@ void llmux_usage_add(llmux_usage_t *to, const llmux_usage_t *more)
     for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         apr_int64_t *sum = (apr_int64_t *)((char *)to + counters[i]);
 
-        *sum = plus(*sum, *(const apr_int64_t *)((const char *)more
-                                                 + counters[i]));
+        *sum = llmux_usage_plus(*sum,
+                                *(const apr_int64_t *)((const char *)more
+                                                       + counters[i]));
     }
 }
 
 apr_int64_t llmux_usage_input(const llmux_usage_t *u)
 {
-    return plus(plus(u->input, u->cache_read),
-                plus(u->cache_write, u->tool_input));
+    apr_int64_t cached = llmux_usage_plus(u->cache_read, u->cache_write);
+
+    return llmux_usage_plus(llmux_usage_plus(u->input, cached),
+                            u->tool_input);
 }
 
 apr_int64_t llmux_usage_output(const llmux_usage_t *u)
 {
-    return plus(u->output, u->reasoning);
+    return llmux_usage_plus(u->output, u->reasoning);
+}
+
+int llmux_usage_known(const llmux_usage_t *u)
+{
+    return llmux_usage_input(u) >= 0 || llmux_usage_output(u) >= 0;
 }

@@ -35,12 +35,11 @@ static const llmux_error_t *write_request(llmux_buf_t *out,
 {
     llmux_writer_t w = llmux_writer(out, chat, target, warnings, scratch);
     const llmux_input_t *in;
-    int i;
 
     llmux_jw_open(&w.jw, '{');
     llmux_jw_key(&w.jw, "instances");
     llmux_jw_open(&w.jw, '[');
-    for (i = 0; (in = llmux_embed_input(chat, i)) != NULL; i++) {
+    for (in = llmux_embed_first(chat); in; in = llmux_embed_next(chat, in)) {
         write_instance(&w, in);
     }
     llmux_jw_close(&w.jw, ']');
@@ -52,27 +51,17 @@ static const llmux_error_t *write_request(llmux_buf_t *out,
 
 /* ---- answers ---------------------------------------------------------- */
 
-/* -1 + -1 is -1, and what is too much stays as it is. */
-static apr_int64_t plus(apr_int64_t a, apr_int64_t b)
-{
-    if (b < 0) {
-        return a;
-    }
-    return a < 0 ? b : a > APR_INT64_MAX - b ? APR_INT64_MAX : a + b;
-}
-
 static void read_answer(llmux_embed_decoder_t *d, const llmux_json_t *body)
 {
     const llmux_json_t *list = llmux_json_get(body, "predictions"), *e, *each;
     apr_int64_t tokens = -1;
 
     llmux_embed_start(d, NULL, NULL);
-    for (e = llmux_json_kind(list) == LLMUX_JSON_ARRAY
-             ? llmux_json_first(list) : NULL;
-         e && !d->base.ended; e = llmux_json_next(list, e)) {
+    for (e = llmux_json_element(list); e && !d->base.ended;
+         e = llmux_json_next(list, e)) {
         each = llmux_json_get(e, "embeddings");
         llmux_embed_vector(d, d->count, llmux_json_get(each, "values"));
-        tokens = plus(tokens, llmux_json_int(
+        tokens = llmux_usage_plus(tokens, llmux_json_int(
             llmux_json_get(llmux_json_get(each, "statistics"),
                            "token_count"), -1));
     }

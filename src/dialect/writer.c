@@ -285,7 +285,7 @@ static int has_json(llmux_slice_t s)
     return 0;
 }
 
-static int mentions_json(const llmux_chat_t *chat)
+int llmux_writer_mentions_json(const llmux_chat_t *chat)
 {
     const llmux_message_t *m;
     const llmux_block_t *b;
@@ -300,7 +300,6 @@ static int mentions_json(const llmux_chat_t *chat)
     return 0;
 }
 
-/* Models that are held to JSON without being told write blanks for ever. */
 const char *llmux_writer_format_hint(llmux_writer_t *w)
 {
     const llmux_chat_t *chat = w->chat;
@@ -311,7 +310,8 @@ const char *llmux_writer_format_hint(llmux_writer_t *w)
         return NULL;
     }
     if (llmux_writer_native_format(w)) {
-        return chat->format_schema.data || mentions_json(chat) ? NULL : hint;
+        return chat->format_schema.data || llmux_writer_mentions_json(chat)
+            ? NULL : hint;
     }
     llmux_warn(w->warnings, chat->format == LLMUX_FORMAT_SCHEMA
                                 ? LLMUX_WARN_APPROX : LLMUX_WARN_EMULATE,

@@ -62,6 +62,10 @@ void llmux_writer_tools(llmux_writer_t *w);
 
 /* ---- the format of the answer ---------------------------------------- */
 
+/** Does any text of the conversation have the word "JSON"? Without it OpenAI
+ * refuses to answer in JSON, and others write blanks for ever. */
+int llmux_writer_mentions_json(const llmux_chat_t *chat);
+
 /** Is it to be asked for by a member of the request? These APIs take none
  * together with tools. */
 int llmux_writer_native_format(const llmux_writer_t *w);

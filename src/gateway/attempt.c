@@ -126,7 +126,8 @@ attempt_t *attempt_make(llmux_exchange_t *x, const llmux_deployment_t *d)
     a->dialect = llmux_deployment_dialect(d, x->dialect);
     a->target = llmux_deployment_target(d, a->dialect);
     a->target.no_tokens = x->no_tokens;
-    a->same = a->dialect == x->dialect && !x->no_tokens;
+    a->same = a->dialect == x->dialect && !x->no_tokens
+        && !media_is_wanted(a);
     a->usage = nothing;
     a->warnings = llmux_warnings_create(
         pool, x->settings->unsupported == LLMUX_UNSUPPORTED_REFUSE);

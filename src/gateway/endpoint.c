@@ -6,70 +6,65 @@
 
 #include "exchange.h"
 
-#define GET "GET,HEAD"
-#define OPENAI    &llmux_dialect_openai
-#define RESPONSES &llmux_dialect_responses
-#define ANTHROPIC &llmux_dialect_anthropic
-#define GEMINI    &llmux_dialect_gemini
-#define COMPLETE  &llmux_dialect_completions
-#define EMBED     &llmux_dialect_embeddings
-#define COUNT     &llmux_dialect_anthropic_count
-#define COUNTED   &llmux_dialect_responses_count
-#define PAGE      NULL, LLMUX_UNSET
-#define CHAT      NULL, LLMUX_UNSET
-#define WHOLE     ":generateContent", LLMUX_NO
-#define STREAM    ":streamGenerateContent", LLMUX_YES
-#define COUNTS    ":countTokens", LLMUX_NO
-#define VECTOR    ":embedContent", LLMUX_NO
-#define VECTORS   ":batchEmbedContents", LLMUX_NO
-#define AZURE     "/openai/deployments/"
+#define GET       "GET,HEAD"
+#define KEPT      "GET,DELETE"
+#define V1        "/v1/models/"
 #define BETA      "/v1beta/models/"
+#define AZURE     "/openai/deployments/"
+
+/* A model is asked. */
+#define ASK(name, path, dialect) \
+    { name, path, NULL, LLMUX_UNSET, "POST", 0, &llmux_dialect_##dialect, NULL }
+
+/* ... whose name is in the path, before the action. */
+#define ACT(name, path, action, dialect, stream) \
+    { name, path, action, LLMUX_##stream, "POST", 0, \
+      &llmux_dialect_##dialect, NULL }
+
+/* A page; one that needs no key. */
+#define PAGE(name, path, methods, dialect, page) \
+    { name, path, NULL, LLMUX_UNSET, methods, 0, \
+      &llmux_dialect_##dialect, page }
+#define OPEN(name, path, methods, dialect, page) \
+    { name, path, NULL, LLMUX_UNSET, methods, 1, \
+      &llmux_dialect_##dialect, page }
 
 /* The first that fits. */
 static const endpoint_t endpoints[] = {
-    { "chat",      "/v1/chat/completions", CHAT,  "POST", 0, OPENAI,    NULL },
-    { "messages",  "/v1/messages",         CHAT,  "POST", 0, ANTHROPIC, NULL },
-    { "responses", "/v1/responses",        CHAT,  "POST", 0, RESPONSES, NULL },
-    { "completions", "/v1/completions",    CHAT,  "POST", 0, COMPLETE,  NULL },
-    { "embeddings", "/v1/embeddings",      CHAT,  "POST", 0, EMBED,     NULL },
-    { "count",     "/v1/messages/count_tokens", CHAT, "POST", 0, COUNT, NULL },
-    { "count",     "/v1/responses/input_tokens", CHAT, "POST", 0, COUNTED,
-      NULL },
-    { "generate",  BETA,                  WHOLE,  "POST", 0, GEMINI,    NULL },
-    { "generate",  BETA,                  STREAM, "POST", 0, GEMINI,    NULL },
-    { "count",     BETA,                  COUNTS, "POST", 0,
-      &llmux_dialect_gemini_count, NULL },
-    { "embeddings", BETA,                 VECTOR, "POST", 0,
-      &llmux_dialect_gemini_embed, NULL },
-    { "embeddings", BETA,                 VECTORS, "POST", 0,
-      &llmux_dialect_gemini_batch_embed, NULL },
-    { "generate",  "/v1/models/",         WHOLE,  "POST", 0, GEMINI,    NULL },
-    { "generate",  "/v1/models/",         STREAM, "POST", 0, GEMINI,    NULL },
-    { "chat",      AZURE, "/chat/completions", LLMUX_UNSET, "POST", 0, OPENAI,
-      NULL },
-    { "completions", AZURE, "/completions", LLMUX_UNSET, "POST", 0, COMPLETE,
-      NULL },
-    { "embeddings", AZURE, "/embeddings", LLMUX_UNSET, "POST", 0, EMBED,
-      NULL },
-    { "chat",      "/openai/v1/chat/completions", CHAT, "POST", 0, OPENAI,
-      NULL },
-    { "responses", "/openai/v1/responses", CHAT,  "POST", 0, RESPONSES, NULL },
-    { "completions", "/openai/v1/completions", CHAT, "POST", 0, COMPLETE,
-      NULL },
-    { "embeddings", "/openai/v1/embeddings", CHAT, "POST", 0, EMBED, NULL },
-    { "count",     "/openai/v1/responses/input_tokens", CHAT, "POST", 0,
-      COUNTED, NULL },
-    { "models",    "/v1/models",           PAGE,  GET, 0, OPENAI, page_models },
-    { "models",    "/v1/models/",          PAGE,  GET, 0, OPENAI, page_model },
-    { "models",    "/openai/v1/models",    PAGE,  GET, 0, OPENAI, page_models },
-    { "models",    "/openai/v1/models/",   PAGE,  GET, 0, OPENAI, page_model },
-    { "models",    "/v1beta/models",       PAGE,  GET, 0, GEMINI, page_models },
-    { "models",    "/v1beta/models/",      PAGE,  GET, 0, GEMINI, page_model },
-    { "health",    "/health",              PAGE,  GET, 1, OPENAI, page_health },
-    { "health",    "/health/live",         PAGE,  GET, 1, OPENAI, page_live },
-    { "health",    "/health/ready",        PAGE,  GET, 1, OPENAI, page_ready },
-    { "metrics",   "/metrics",             PAGE,  GET, 0, OPENAI,
-      page_metrics },
+    ASK("chat",        "/v1/chat/completions",               openai),
+    ASK("messages",    "/v1/messages",                       anthropic),
+    ASK("responses",   "/v1/responses",                      responses),
+    ASK("completions", "/v1/completions",                    completions),
+    ASK("embeddings",  "/v1/embeddings",                     embeddings),
+    ASK("count",       "/v1/messages/count_tokens",          anthropic_count),
+    ASK("count",       "/v1/responses/input_tokens",         responses_count),
+    PAGE("responses", "/v1/responses/",        KEPT, responses, page_response),
+    ACT("generate",    BETA,  ":generateContent",       gemini, NO),
+    ACT("generate",    BETA,  ":streamGenerateContent", gemini, YES),
+    ACT("count",       BETA,  ":countTokens",           gemini_count, NO),
+    ACT("embeddings",  BETA,  ":embedContent",          gemini_embed, NO),
+    ACT("embeddings",  BETA,  ":batchEmbedContents",    gemini_batch_embed, NO),
+    ACT("generate",    V1,    ":generateContent",       gemini, NO),
+    ACT("generate",    V1,    ":streamGenerateContent", gemini, YES),
+    ACT("chat",        AZURE, "/chat/completions",      openai, UNSET),
+    ACT("completions", AZURE, "/completions",           completions, UNSET),
+    ACT("embeddings",  AZURE, "/embeddings",            embeddings, UNSET),
+    ASK("chat",        "/openai/v1/chat/completions",        openai),
+    ASK("responses",   "/openai/v1/responses",               responses),
+    ASK("completions", "/openai/v1/completions",             completions),
+    ASK("embeddings",  "/openai/v1/embeddings",              embeddings),
+    ASK("count",       "/openai/v1/responses/input_tokens",  responses_count),
+    PAGE("responses", "/openai/v1/responses/", KEPT, responses, page_response),
+    PAGE("models",    "/v1/models",            GET, openai, page_models),
+    PAGE("models",    "/v1/models/",           GET, openai, page_model),
+    PAGE("models",    "/openai/v1/models",     GET, openai, page_models),
+    PAGE("models",    "/openai/v1/models/",    GET, openai, page_model),
+    PAGE("models",    "/v1beta/models",        GET, gemini, page_models),
+    PAGE("models",    "/v1beta/models/",       GET, gemini, page_model),
+    OPEN("health",    "/health",               GET, openai, page_health),
+    OPEN("health",    "/health/live",          GET, openai, page_live),
+    OPEN("health",    "/health/ready",         GET, openai, page_ready),
+    PAGE("metrics",   "/metrics",              GET, openai, page_metrics),
 };
 
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))

@@ -182,6 +182,10 @@ go_e attempt_prepare(attempt_t *a, llmux_wait_t *wait);
  * The same results. */
 go_e media_fetch(attempt_t *a, llmux_wait_t *wait);
 
+/** Is there a URL that this deployment could not take as it stands, and that
+ * may be fetched? Then the client's bytes cannot pass as they are. */
+int media_is_wanted(const attempt_t *a);
+
 /* ---- count.c ------------------------------------------------------------ */
 
 /** Was a count wanted, and nobody could be asked? */
@@ -298,6 +302,7 @@ const llmux_error_t *page_health(llmux_exchange_t *x);
 const llmux_error_t *page_live(llmux_exchange_t *x);
 const llmux_error_t *page_ready(llmux_exchange_t *x);
 const llmux_error_t *page_metrics(llmux_exchange_t *x);
+const llmux_error_t *page_response(llmux_exchange_t *x);
 
 /* ---- exchange.c ------------------------------------------------------ */
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include <apr_general.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 
@@ -173,7 +174,7 @@ static go_e take(attempt_t *a, llmux_media_t *media)
 
 static int may_fetch(const attempt_t *a)
 {
-    return a->x->settings->media_fetch && a->dialect && !a->same
+    return a->x->settings->media_fetch && a->dialect
         && a->dialect->op == LLMUX_OP_CHAT;
 }
 
@@ -185,6 +186,18 @@ static int wants_bytes(const attempt_t *a, const llmux_media_t *media)
     return a->dialect->takes_url
         ? !a->dialect->takes_url(media, &a->target)
         : !(a->target.can & LLMUX_CAN_MEDIA_URL);
+}
+
+/* Each is a request to somebody whom the client chose, and takes its time. */
+static int are_too_many(const attempt_t *a)
+{
+    const apr_array_header_t *list = a->x->media;
+    int i, n = 0;
+
+    for (i = 0; i < list->nelts; i++) {
+        n += wants_bytes(a, APR_ARRAY_IDX(list, i, llmux_media_t *));
+    }
+    return n > LLMUX_MEDIA_FETCHES_MAX;
 }
 
 /* The first one that this target cannot take as it is. A request that cannot
@@ -207,16 +220,28 @@ static llmux_media_t *next_media(const attempt_t *a)
     return NULL;
 }
 
+/* Most requests name no URL at all. */
+int media_is_wanted(const attempt_t *a)
+{
+    return may_fetch(a) && memmem(a->x->text.data, a->x->text.len, "://", 3)
+        && next_media(a);
+}
+
 go_e media_fetch(attempt_t *a, llmux_wait_t *wait)
 {
     llmux_media_t *media;
 
-    if (!may_fetch(a)) {
+    if (!may_fetch(a) || a->same) {
         return GO_ON;
     }
     for (media = next_media(a); media; media = next_media(a)) {
         if (a->x->media_error) {
             return give_up(a);
+        }
+        if (!a->errand && are_too_many(a)) {
+            return refuse(a, media, "these are more than the "
+                          APR_STRINGIFY(LLMUX_MEDIA_FETCHES_MAX) " that are "
+                          "fetched for one request");
         }
         if (!a->errand) {
             wait_anew(wait);

@@ -73,3 +73,14 @@ const llmux_error_t *page_metrics(llmux_exchange_t *x)
     reply_page(x, 200, LLMUX_METRICS_TYPE, llmux_buf_slice(out));
     return NULL;
 }
+
+/* ---- responses -------------------------------------------------------- */
+
+/* OpenAI keeps answers for a month; here they pass. */
+const llmux_error_t *page_response(llmux_exchange_t *x)
+{
+    return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
+                       "The response '%.128s' is not kept here: this gateway "
+                       "stores no answers. Send 'store' as false, and the "
+                       "whole conversation each time.", x->tail);
+}

@@ -1,6 +1,8 @@
 /* prepare.c - a grant for an account whose keys do not last: the one that all
  * children share, or a new one. */
 
+#include <string.h>
+
 #include <apr_strings.h>
 
 #include "exchange.h"
@@ -69,6 +71,15 @@ static go_e not_fetched(attempt_t *a)
     return GO_ON;
 }
 
+/* The path may be all that keeps strangers from a container's keys. */
+static const char *server_of(apr_pool_t *p, const char *url)
+{
+    const char *host = strstr(url, "://");
+    apr_size_t n = host ? (apr_size_t)(host + 3 - url) : 0;
+
+    return apr_pstrmemdup(p, url, n + strcspn(url + n, "/?#"));
+}
+
 static void take_answer(attempt_t *a)
 {
     llmux_fetch_t *f = a->fetch;
@@ -78,7 +89,7 @@ static void take_answer(attempt_t *a)
     if (!f->status) {
         llmux_log(a->x->env, LLMUX_LOG_WARNING, 23, 0,
                   "credentials of %s: %s does not answer: %s",
-                  provider_of(a)->name, f->ask->url,
+                  provider_of(a)->name, server_of(a->pool, f->ask->url),
                   a->errand->why ? a->errand->why : "too much came");
     }
 }
@@ -151,9 +162,10 @@ static go_e take(attempt_t *a, llmux_wait_t *wait)
     }
 }
 
+/* What is not offered anyway waits for nobody. */
 static go_e get_grant(attempt_t *a, llmux_wait_t *wait)
 {
-    if (a->grant || !provider_of(a)->credential) {
+    if (a->grant || !a->dialect || !provider_of(a)->credential) {
         return GO_ON;
     }
     if (!a->fetch) {

@@ -257,13 +257,17 @@ static void error_headers(llmux_exchange_t *x, const llmux_error_t *err)
     }
 }
 
-/* Never a bare cut: the stream says in its own dialect what happened. */
+/* Never a bare cut: the stream says in its own dialect what happened. It may
+ * have had heartbeats alone, and nobody may have been asked yet. */
 static void error_event(llmux_exchange_t *x)
 {
     const llmux_encode_t how = answer_how(x);
     const llmux_event_t ev = { .kind = LLMUX_EV_ERROR, .error = x->error };
     llmux_encoder_t *encoder = x->attempt ? x->attempt->encoder : NULL;
 
+    if (!x->out) {
+        x->out = reply_buf(x);
+    }
     /* Some number their events. */
     encoder = encoder ? encoder : x->dialect->encoder(x->pool, &how);
     encoder->event(encoder, &ev, x->out);

@@ -126,7 +126,8 @@ void verdict_refused(attempt_t *a)
     a->failed = llmux_failed_class(err);
     a->error = shield(a, err);
     if (a->failed == LLMUX_FAILED_KEY && a->deployment->provider->vault) {
-        llmux_vault_refused(a->deployment->provider->vault, a->grant);
+        llmux_vault_refused(a->deployment->provider->vault,
+                            llmux_now(a->x->env), a->grant);
     }
 }
 

@@ -11,6 +11,7 @@ server_conf_t *server_conf(const server_rec *s)
 {
     return ap_get_module_config(s->module_config, &llmux_module);
 }
+
 /* ---- creating and merging --------------------------------------------- */
 
 void *llmux_create_dir(apr_pool_t *p, char *dir)
@@ -155,15 +156,13 @@ const char *config_name_refused(const char *name)
     return NULL;
 }
 
-const char *config_complain(cmd_parms *cmd, const char *value,
-                            const char *why)
+const char *config_complain(cmd_parms *cmd, const char *value, const char *why)
 {
     return apr_psprintf(cmd->pool, "%s '%s': %s", cmd->cmd->name, value, why);
 }
 
 /* A file to be read; a relative path is below the server root. */
-const char *config_path(cmd_parms *cmd, const char *arg,
-                        const char **path)
+const char *config_path(cmd_parms *cmd, const char *arg, const char **path)
 {
     apr_finfo_t info;
 

@@ -24,8 +24,7 @@ const char *config_path(cmd_parms *cmd, const char *arg, const char **path);
 const char *config_name_refused(const char *name);
 
 /** "LLMuxRegion 'x': why". */
-const char *config_complain(cmd_parms *cmd, const char *value,
-                            const char *why);
+const char *config_complain(cmd_parms *cmd, const char *value, const char *why);
 
 /** The <LLMuxProvider> that is being read, or NULL. */
 provider_section_t *config_provider(cmd_parms *cmd);
@@ -40,12 +39,10 @@ const char *set_base_url(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_api_key(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_region(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_project(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_credentials(cmd_parms *cmd, void *dir,
-                            const char *arg);
+const char *set_credentials(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_aws_key(cmd_parms *cmd, void *dir, const char *id,
                         const char *secret, const char *session);
-const char *set_account_name(cmd_parms *cmd, void *dir,
-                             const char *arg);
+const char *set_account_name(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_models(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_header(cmd_parms *cmd, void *dir, const char *name,
                        const char *value);
@@ -53,8 +50,7 @@ const char *set_ability(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_version(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_azure_api(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_ca_file(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_client_cert(cmd_parms *cmd, void *dir,
-                            const char *arg);
+const char *set_client_cert(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_client_key(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_proxy(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_no_proxy(cmd_parms *cmd, void *dir, const char *arg);
@@ -73,10 +69,8 @@ const char *set_strategy(cmd_parms *cmd, void *dir, const char *arg);
 /* ---- the server (config_server.c) ----------------------------------- */
 
 const char *set_master_key(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_shared_memory(cmd_parms *cmd, void *dir,
-                              const char *arg);
-const char *set_media_network(cmd_parms *cmd, void *dir,
-                              const char *arg);
+const char *set_shared_memory(cmd_parms *cmd, void *dir, const char *arg);
+const char *set_media_network(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_data_dir(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_seal_key(cmd_parms *cmd, void *dir, const char *kid,
                          const char *spec);

@@ -84,8 +84,7 @@ const char *set_project(cmd_parms *cmd, void *dir, const char *arg)
     return why ? config_complain(cmd, arg, why) : NULL;
 }
 
-const char *set_credentials(cmd_parms *cmd, void *dir,
-                            const char *arg)
+const char *set_credentials(cmd_parms *cmd, void *dir, const char *arg)
 {
     provider_section_t *sec = config_provider(cmd);
 
@@ -124,8 +123,7 @@ const char *set_aws_key(cmd_parms *cmd, void *dir, const char *id,
     return NULL;
 }
 
-const char *set_account_name(cmd_parms *cmd, void *dir,
-                             const char *arg)
+const char *set_account_name(cmd_parms *cmd, void *dir, const char *arg)
 {
     provider_section_t *sec = config_provider(cmd);
     const char *why = config_name_refused(arg);
@@ -244,8 +242,7 @@ const char *set_ca_file(cmd_parms *cmd, void *dir, const char *arg)
     return config_path(cmd, arg, &sec->provider.upstream.ca_file);
 }
 
-const char *set_client_cert(cmd_parms *cmd, void *dir,
-                            const char *arg)
+const char *set_client_cert(cmd_parms *cmd, void *dir, const char *arg)
 {
     provider_section_t *sec = config_provider(cmd);
 
@@ -263,43 +260,6 @@ const char *set_client_key(cmd_parms *cmd, void *dir, const char *arg)
         return config_outside(cmd, "<LLMuxProvider>");
     }
     return config_path(cmd, arg, &sec->provider.upstream.key_file);
-}
-
-/* The last line of this name in a section. */
-static const ap_directive_t *line_of(const ap_directive_t *section,
-                                     const char *name)
-{
-    const ap_directive_t *line = section->first_child, *found = NULL;
-
-    for (; line; line = line->next) {
-        found = strcasecmp(line->directive, name) ? found : line;
-    }
-    return found;
-}
-
-/* When the section is complete: the two may stand in any order. */
-const char *config_identity(cmd_parms *cmd,
-                            const provider_section_t *sec)
-{
-    const llmux_upstream_t *up = &sec->provider.upstream;
-    const ap_directive_t *line = line_of(sec->at, up->key_file
-                                         ? "LLMuxClientKey"
-                                         : "LLMuxClientCertificate");
-    const char *why = NULL;
-
-    if (up->key_file && !up->cert_file) {
-        why = "it is of no use without LLMuxClientCertificate";
-    }
-    else if (up->cert_file) {
-        why = llmux_tls_check_files(cmd->pool, up);
-    }
-    if (!why) {
-        return NULL;
-    }
-    cmd->err_directive = line;
-    return apr_psprintf(cmd->pool, "%s: %s",
-                        line ? line->directive : "LLMuxClientCertificate",
-                        why);
 }
 
 const char *set_proxy(cmd_parms *cmd, void *dir, const char *arg)
@@ -343,4 +303,41 @@ const char *set_no_proxy(cmd_parms *cmd, void *dir, const char *arg)
     sec->provider.upstream.no_proxy =
         so_far ? apr_pstrcat(cmd->pool, so_far, ",", arg, NULL) : arg;
     return NULL;
+}
+
+/* ---- when the section is complete ------------------------------------- */
+
+/* The last line of this name in a section. */
+static const ap_directive_t *line_of(const ap_directive_t *section,
+                                     const char *name)
+{
+    const ap_directive_t *line = section->first_child, *found = NULL;
+
+    for (; line; line = line->next) {
+        found = strcasecmp(line->directive, name) ? found : line;
+    }
+    return found;
+}
+
+const char *config_identity(cmd_parms *cmd, const provider_section_t *sec)
+{
+    const llmux_upstream_t *up = &sec->provider.upstream;
+    const ap_directive_t *line = line_of(sec->at, up->key_file
+                                         ? "LLMuxClientKey"
+                                         : "LLMuxClientCertificate");
+    const char *why = NULL;
+
+    if (up->key_file && !up->cert_file) {
+        why = "it is of no use without LLMuxClientCertificate";
+    }
+    else if (up->cert_file) {
+        why = llmux_tls_check_files(cmd->pool, up);
+    }
+    if (!why) {
+        return NULL;
+    }
+    cmd->err_directive = line;
+    return apr_psprintf(cmd->pool, "%s: %s",
+                        line ? line->directive : "LLMuxClientCertificate",
+                        why);
 }

@@ -22,8 +22,7 @@ const char *set_master_key(cmd_parms *cmd, void *dir, const char *arg)
     return why ? apr_pstrcat(cmd->pool, "LLMuxMasterKey: ", why, NULL) : NULL;
 }
 
-const char *set_shared_memory(cmd_parms *cmd, void *dir,
-                              const char *arg)
+const char *set_shared_memory(cmd_parms *cmd, void *dir, const char *arg)
 {
     server_conf_t *conf = server_conf(cmd->server);
     const char *why = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -41,8 +40,7 @@ const char *set_shared_memory(cmd_parms *cmd, void *dir,
     return NULL;
 }
 
-const char *set_media_network(cmd_parms *cmd, void *dir,
-                              const char *arg)
+const char *set_media_network(cmd_parms *cmd, void *dir, const char *arg)
 {
     server_conf_t *conf = server_conf(cmd->server);
     const char *why = ap_check_cmd_context(cmd, GLOBAL_ONLY);

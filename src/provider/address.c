@@ -19,27 +19,12 @@ typedef struct place_t {
     int streamed;
 } place_t;
 
-/* Percent-encodes all but RFC 3986's unreserved characters. */
 static const char *escape(apr_pool_t *p, const char *s)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = apr_palloc(p, 3 * strlen(s) + 1);
-    char *to = out;
+    llmux_buf_t *out = llmux_buf_create(p, 3 * strlen(s));
 
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-
-        if (apr_isalnum(c) || strchr("-._~", c)) {
-            *to++ = (char)c;
-        }
-        else {
-            *to++ = '%';
-            *to++ = digits[c >> 4];
-            *to++ = digits[c & 15];
-        }
-    }
-    *to = '\0';
-    return out;
+    llmux_url_escape(out, llmux_slice(s));
+    return out->len ? out->data : "";
 }
 
 /* Does the path of this URL end in a version such as /v1 or /v1beta? */

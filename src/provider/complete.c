@@ -6,10 +6,9 @@
 
 #include <apr_file_io.h>
 #include <apr_strings.h>
+#include <openssl/crypto.h>
 
 #include "llmux/provider.h"
-
-#define KEY_FILE_MAX (64 * 1024)
 
 static const char *from_environment(const char *const *names)
 {
@@ -88,8 +87,8 @@ static const char *own_url(apr_pool_t *p, const llmux_provider_t *pr)
 static const char *read_file(apr_pool_t *p, const char *path,
                              llmux_slice_t *text)
 {
-    char *data = apr_palloc(p, KEY_FILE_MAX);
-    apr_size_t len = KEY_FILE_MAX;
+    char *data = apr_palloc(p, LLMUX_KEY_FILE_MAX);
+    apr_size_t len = LLMUX_KEY_FILE_MAX;
     apr_file_t *file;
     apr_status_t rv;
 
@@ -97,7 +96,7 @@ static const char *read_file(apr_pool_t *p, const char *path,
     if (rv != APR_SUCCESS) {
         return "the file cannot be read";
     }
-    rv = apr_file_read_full(file, data, KEY_FILE_MAX, &len);
+    rv = apr_file_read_full(file, data, LLMUX_KEY_FILE_MAX, &len);
     apr_file_close(file);
     text->data = data;
     text->len = len;
@@ -107,12 +106,13 @@ static const char *read_file(apr_pool_t *p, const char *path,
 static const char *google_file(apr_pool_t *p, llmux_provider_t *pr,
                                const char *path)
 {
-    llmux_slice_t text;
+    llmux_slice_t text = { NULL, 0 };
     const char *why = read_file(p, path, &text);
 
     if (!why) {
         pr->credential = llmux_google_account(p, text, &why);
     }
+    OPENSSL_cleanse((char *)text.data, text.len);
     return why ? apr_psprintf(p, "credentials in %s: %s", path, why) : NULL;
 }
 
@@ -161,6 +161,10 @@ static const char *aws_credential(apr_pool_t *p, llmux_provider_t *pr)
 
 static const char *find_credential(apr_pool_t *p, llmux_provider_t *pr)
 {
+    if (pr->credential && pr->credential->kind == LLMUX_CREDENTIAL_AWS_STATIC
+        && pr->kind->auth != LLMUX_AUTH_AWS) {
+        return "LLMuxAWSKey is for bedrock";
+    }
     if (pr->key || pr->credential) {
         return NULL;
     }
@@ -213,6 +217,9 @@ const char *llmux_provider_complete(apr_pool_t *p, llmux_provider_t *pr)
     if (!pr->vault && pr->credential
         && pr->credential->kind != LLMUX_CREDENTIAL_AWS_STATIC) {
         pr->vault = llmux_vault_create(p);
+        if (!pr->vault) {
+            return "there is no shared memory for its credentials";
+        }
     }
     if (!pr->account) {
         pr->account = pr->name;

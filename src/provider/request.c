@@ -224,9 +224,13 @@ static int is_tame(const llmux_header_t *h, const down_t *d)
         && strlen(h->value) <= LLMUX_HEADER_DOWN_MAX;
 }
 
+/* An answer that is translated may be made of several responses: `to` then
+ * outlives the first of them, whose headers it has. */
 void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
                                  int same_dialect)
 {
+    void (*put)(apr_table_t *, const char *, const char *) =
+        same_dialect ? apr_table_setn : apr_table_set;
     int i;
 
     for (i = 0; i < r->headers->nelts; i++) {
@@ -235,7 +239,7 @@ void llmux_provider_headers_down(apr_table_t *to, const llmux_response_t *r,
         const down_t *d = find_down(h->name);
 
         if (d && (same_dialect || !d->vendor) && is_tame(h, d)) {
-            apr_table_setn(to, d->as ? d->as : h->name, h->value);
+            put(to, d->as ? d->as : h->name, h->value);
         }
     }
 }

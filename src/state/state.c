@@ -63,8 +63,8 @@ static apr_uint64_t mix(apr_uint64_t hash, const void *data, apr_size_t len)
 apr_uint64_t llmux_state_layout(void)
 {
     const apr_uint64_t sizes[] = {
-        LLMUX_STATE_VERSION, LLMUX_STATE_SHARDS, sizeof(llmux_state_t), sizeof(child_t),
-        sizeof(llmux_row_t)
+        LLMUX_STATE_VERSION, LLMUX_STATE_SHARDS, sizeof(llmux_state_t),
+        sizeof(child_t), sizeof(llmux_row_t)
     };
     apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
 

@@ -64,7 +64,6 @@ typedef struct llmux_counter_t {
     const llmux_ranks_t *ranks;     /* NULL: estimates */
     apr_pool_t *pool;
     apr_size_t left;                /* bytes that may still be encoded */
-    apr_int64_t limit;              /* 0 = none */
     llmux_merge_t merge;
     pcre2_match_data *match;
     llmux_tokens_t sum;
@@ -74,6 +73,7 @@ typedef struct llmux_counter_t {
 void llmux_counter_init(llmux_counter_t *c, const llmux_bpe_t *bpe,
                         apr_pool_t *p, llmux_encoding_e encoding);
 
+/** Adds a text's tokens to `sum`. */
 void llmux_counter_add(llmux_counter_t *c, llmux_slice_t text);
 
 #endif

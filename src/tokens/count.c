@@ -46,15 +46,6 @@ static void add_piece(llmux_counter_t *c, const char *piece, apr_size_t len)
     }
 }
 
-static int over_limit(llmux_counter_t *c)
-{
-    if (!c->limit || c->sum.count <= c->limit) {
-        return 0;
-    }
-    c->sum.exact = 0;
-    return 1;
-}
-
 /* The end of the piece at `from`; 0 if there is none to be found. The whole
  * text is looked over for UTF-8 when the first piece is sought, not again. */
 static apr_size_t piece_end(llmux_counter_t *c, llmux_slice_t text,
@@ -73,7 +64,7 @@ static apr_size_t add_pieces(llmux_counter_t *c, llmux_slice_t text)
 {
     apr_size_t from = 0, to;
 
-    while (from < text.len && !over_limit(c)) {
+    while (from < text.len) {
         to = piece_end(c, text, from);
         if (!to) {
             return from;
@@ -127,7 +118,7 @@ void llmux_counter_add(llmux_counter_t *c, llmux_slice_t text)
     llmux_slice_t part;
     apr_size_t done;
 
-    if (!text.len || over_limit(c)) {
+    if (!text.len) {
         return;
     }
     if (!c->ranks || !has_match(c)) {
@@ -151,15 +142,13 @@ void llmux_counter_add(llmux_counter_t *c, llmux_slice_t text)
 }
 
 llmux_tokens_t llmux_bpe_count(const llmux_bpe_t *bpe, apr_pool_t *p,
-                               llmux_encoding_e encoding, llmux_slice_t text,
-                               apr_int64_t limit)
+                               llmux_encoding_e encoding, llmux_slice_t text)
 {
     llmux_counter_t c;
     apr_pool_t *scratch;
 
     apr_pool_create(&scratch, p);
     llmux_counter_init(&c, bpe, scratch, encoding);
-    c.limit = limit;
     llmux_counter_add(&c, text);
     apr_pool_destroy(scratch);
     return c.sum;

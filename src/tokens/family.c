@@ -106,8 +106,3 @@ const llmux_family_t *llmux_family_of(llmux_slice_t model)
     }
     return f;
 }
-
-llmux_encoding_e llmux_tokens_encoding_of(llmux_slice_t model)
-{
-    return llmux_family_of(model)->encoding;
-}

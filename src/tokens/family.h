@@ -24,7 +24,8 @@ typedef struct llmux_family_t {
     int a, base;                /* of an image */
 } llmux_family_t;
 
-/** Never NULL. */
+/** By the provider's name for a model ("gpt-4o-2024-08-06", "openai/gpt-4o",
+ * "ft:gpt-4o:me::1"). Never NULL. */
 const llmux_family_t *llmux_family_of(llmux_slice_t model);
 
 /** An image's tokens. Exact where the rule is sure and the size is known.

@@ -157,12 +157,14 @@ static void keep_reachable(const wire_t *w, llmux_addresses_t *found)
 
 static apr_status_t resolve(wire_t *w, llmux_wait_t *wait)
 {
+    const llmux_http_t *shared = llmux_http_shared();
     opening_t *o = w->opening;
     const char *why = NULL;
     apr_status_t rv = APR_EAGAIN;
 
     if (!o->lookup) {
-        rv = llmux_resolve(llmux_http_shared()->resolver, w->env,
+        rv = llmux_resolve(w->up->reach ? shared->strangers
+                                        : shared->resolver, w->env,
                            w->origin->host, w->origin->port, &o->found,
                            &o->lookup, &why);
     }
@@ -217,6 +219,9 @@ static apr_status_t dial(wire_t *w, llmux_wait_t *wait)
     w->conn = llmux_conn_create(w->origin, fd, llmux_now(w->env));
     if (!w->conn) {
         return wire_fail(w, LLMUX_FAIL_LOCAL, "out of memory");
+    }
+    if (w->up->reach && !llmux_reach_leaves(w->up->reach, fd)) {
+        return wire_fail(w, LLMUX_FAIL_ADDRESS, "an address of our own");
     }
     if (w->origin->secure) {
         return secure(w);

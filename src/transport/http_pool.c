@@ -366,6 +366,9 @@ apr_status_t llmux_http_child_init(apr_pool_t *pchild)
         rv = llmux_resolver_create(&made->shared.resolver, pchild);
     }
     if (rv == APR_SUCCESS) {
+        rv = llmux_resolver_create(&made->shared.strangers, pchild);
+    }
+    if (rv == APR_SUCCESS) {
         rv = llmux_tls_create(&made->shared.tls, pchild);
     }
     if (rv != APR_SUCCESS) {

@@ -39,6 +39,8 @@ typedef struct llmux_conn_t {
  * child_init, gone with its pool. NULL before. */
 typedef struct llmux_http_t {
     llmux_resolver_t *resolver;
+    llmux_resolver_t *strangers;    /* of names in their URLs: slow ones hold
+                                     * up nobody else, many push out none */
     llmux_tls_t *tls;
 } llmux_http_t;
 

@@ -104,6 +104,58 @@ static int is_public(const struct sockaddr *sa)
     }
 }
 
+/* The IPv4 address that it is or has in it, or NULL. */
+static const unsigned char *four_of(const struct sockaddr *sa)
+{
+    const unsigned char *a;
+    size_t i;
+
+    if (sa->sa_family == AF_INET) {
+        return (const unsigned char *)
+            &((const struct sockaddr_in *)sa)->sin_addr;
+    }
+    a = (const unsigned char *)&((const struct sockaddr_in6 *)sa)->sin6_addr;
+    for (i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
+        if (begins(a, carriers[i].prefix, 8 * carriers[i].len)) {
+            return a + carriers[i].at;
+        }
+    }
+    return NULL;
+}
+
+/* Where clouds keep what they tell their own machines alone, some of it among
+ * public or private addresses. */
+static const struct { unsigned char net[4]; int bits; } metadata[] = {
+    { { 169, 254 },           16 },     /* link-local: nearly all */
+    { { 100, 100, 100, 200 }, 32 },     /* Alibaba Cloud */
+    { { 168, 63, 129, 16 },   32 },     /* Azure */
+};
+static const struct { unsigned char net[16]; int bits; } metadata6[] = {
+    { { 0xfe, 0x80 },                    10 },  /* link-local */
+    { { 0xfd, 0x00, 0x0e, 0xc2 },        32 },  /* Amazon */
+    { { 0xfd, 0x20, 0x00, 0xce },        32 },  /* Google */
+};
+
+/* Never asked, whatever the operator has named. */
+static int is_metadata(const struct sockaddr *sa)
+{
+    const unsigned char *four = four_of(sa), *a;
+    size_t i;
+
+    for (i = 0; four && i < sizeof(metadata) / sizeof(metadata[0]); i++) {
+        if (begins(four, metadata[i].net, metadata[i].bits)) {
+            return 1;
+        }
+    }
+    a = (const unsigned char *)&((const struct sockaddr_in6 *)sa)->sin6_addr;
+    for (i = 0; !four && i < sizeof(metadata6) / sizeof(metadata6[0]); i++) {
+        if (begins(a, metadata6[i].net, metadata6[i].bits)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* What apr_ipsubnet_test() looks at. */
 static void fill(apr_sockaddr_t *to, const struct sockaddr *sa)
 {
@@ -122,29 +174,15 @@ static void fill(apr_sockaddr_t *to, const struct sockaddr *sa)
     }
 }
 
-/* Metadata of clouds, whatever the operator has named. */
-static int is_metadata(const apr_sockaddr_t *address)
-{
-    static const unsigned char link[] = { 169, 254 }, link6[] = { 0xfe, 0x80 };
-    const unsigned char *a = address->ipaddr_ptr;
-
-    return address->family == AF_INET ? begins(a, link, 16)
-                                      : begins(a, link6, 10);
-}
-
 static int is_named(const llmux_reach_t *reach, const struct sockaddr *sa)
 {
     apr_sockaddr_t address;
     int i;
 
-    if (!reach->networks
-        || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6)) {
+    if (!reach->networks) {
         return 0;
     }
     fill(&address, sa);
-    if (is_metadata(&address)) {
-        return 0;
-    }
     for (i = 0; i < reach->networks->nelts; i++) {
         if (apr_ipsubnet_test(APR_ARRAY_IDX(reach->networks, i,
                                             apr_ipsubnet_t *), &address)) {
@@ -157,5 +195,25 @@ static int is_named(const llmux_reach_t *reach, const struct sockaddr *sa)
 int llmux_reach_allows(const llmux_reach_t *reach,
                        const struct sockaddr *address)
 {
-    return is_public(address) || is_named(reach, address);
+    if (address->sa_family != AF_INET && address->sa_family != AF_INET6) {
+        return 0;
+    }
+    return !is_metadata(address)
+        && (is_public(address) || is_named(reach, address));
+}
+
+int llmux_reach_leaves(const llmux_reach_t *reach, int fd)
+{
+    struct sockaddr_storage here, there;
+    socklen_t n = sizeof(here), m = sizeof(there);
+    apr_sockaddr_t a, b;
+
+    if (getsockname(fd, (struct sockaddr *)&here, &n)
+        || getpeername(fd, (struct sockaddr *)&there, &m)) {
+        return 0;
+    }
+    fill(&a, (struct sockaddr *)&here);
+    fill(&b, (struct sockaddr *)&there);
+    return !apr_sockaddr_equal(&a, &b)
+        || is_named(reach, (struct sockaddr *)&there);
 }

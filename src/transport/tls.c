@@ -40,6 +40,7 @@ typedef struct conn_t {
     apr_status_t broken;        /* what every call says from then on */
     int unheard;                /* the peer does not take any more of ours */
     const char *why;            /* ... static */
+    int remembered;             /* its sessions are */
     char peer[];                /* host:port, to find sessions by */
 } conn_t;
 
@@ -243,8 +244,10 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     const conn_t *conn = conn_of(ssl);
 
-    llmux_session_put(conn->context->sessions, conn->peer, session);
-    return 1;
+    if (conn->remembered) {
+        llmux_session_put(conn->context->sessions, conn->peer, session);
+    }
+    return conn->remembered;
 }
 
 static SSL_CTX *ctx_create(void)
@@ -383,7 +386,8 @@ static int expect(SSL *ssl, const char *host)
 
 static void resume(SSL *ssl, const conn_t *conn)
 {
-    SSL_SESSION *s = llmux_session_take(conn->context->sessions, conn->peer);
+    SSL_SESSION *s = conn->remembered
+        ? llmux_session_take(conn->context->sessions, conn->peer) : NULL;
 
     if (s) {
         SSL_set_session(ssl, s);
@@ -391,13 +395,16 @@ static void resume(SSL *ssl, const conn_t *conn)
     }
 }
 
-static conn_t *conn_create(context_t *c, const char *host, int port)
+/* Hosts that strangers name are not worth their place among ours. */
+static conn_t *conn_create(context_t *c, const llmux_upstream_t *up,
+                           const char *host, int port)
 {
     size_t size = strlen(host) + sizeof(":-2147483648");
     conn_t *conn = calloc(1, sizeof(*conn) + size);
 
     if (conn) {
         conn->context = c;
+        conn->remembered = !up->reach;
         conn->why = "";
         apr_snprintf(conn->peer, size, "%s:%d", host, port);
     }
@@ -405,10 +412,11 @@ static conn_t *conn_create(context_t *c, const char *host, int port)
 }
 
 /* Takes over the use of the context if it returns one. */
-static SSL *ssl_create(context_t *c, const char *host, int port, int fd)
+static SSL *ssl_create(context_t *c, const llmux_upstream_t *up,
+                       const char *host, int port, int fd)
 {
     SSL *ssl = SSL_new(c->ctx);
-    conn_t *conn = conn_create(c, host, port);
+    conn_t *conn = conn_create(c, up, host, port);
 
     if (!ssl || !conn || !expect(ssl, host) || !SSL_set_fd(ssl, fd)) {
         SSL_free(ssl);
@@ -441,7 +449,7 @@ SSL *llmux_tls_open(llmux_tls_t *t, apr_pool_t *p,
     ERR_clear_error();
     *why = context_read(c, t, p);
     if (!*why) {
-        ssl = ssl_create(c, name, port, fd);
+        ssl = ssl_create(c, up, name, port, fd);
         *why = ssl ? NULL : first_words(p);
     }
     ERR_clear_error();

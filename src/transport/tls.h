@@ -43,8 +43,8 @@ apr_status_t llmux_tls_read(SSL *ssl, char *to, apr_size_t cap, apr_size_t *n,
                             int *events);
 
 /** The same; may take less than `len`. Once it is broken by the peer's going
- * away, what that said before can still be read. After APR_EAGAIN it is called again
- * with the same bytes, at whatever address they are by then. */
+ * away, what that said before can still be read. After APR_EAGAIN it is called
+ * again with the same bytes, at whatever address they are by then. */
 apr_status_t llmux_tls_write(SSL *ssl, const char *data, apr_size_t len,
                              apr_size_t *n, int *events);
 

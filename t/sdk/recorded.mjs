@@ -185,7 +185,9 @@ const kinds = { 400: OpenAI.BadRequestError, 404: OpenAI.NotFoundError, 413: Ope
 // What a provider says of our credentials is not for the client. Google says
 // 400 to a bad key.
 async function refused(p, { file, want }) {
-    const { message, param } = want.error;
+    // The operator's project is nobody else's affair.
+    const message = want.error.message.replace(/projects\/[\w-]+/g, 'projects/***');
+    const { param } = want.error;
     const ours = [401, 403].includes(want.http_status) || /api key not valid/i.test(message);
     await does({ file, retry_after: 30 });
     const error = await failure(client.chat.completions.create(ask(p), { maxRetries: 0 }));

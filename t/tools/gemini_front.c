@@ -467,6 +467,16 @@ static int job(apr_pool_t *p, char *line)
     return !out->failed;
 }
 
+static const llmux_sealer_t *make_keys(apr_pool_t *p)
+{
+    llmux_sealer_t *sealer = llmux_sealer_create(p);
+    const char *why;
+
+    llmux_sealer_add(sealer, "k1", llmux_secret_read(
+        p, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", &why));
+    return sealer;
+}
+
 int main(void)
 {
     apr_pool_t *pool, *p;
@@ -476,7 +486,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     apr_pool_create(&p, pool);
-    keys = llmux_sealer_random(pool);
+    keys = make_keys(pool);
     while (good && fgets(line, sizeof(line), stdin)) {
         good = job(p, line);
         apr_pool_clear(p);

@@ -35,7 +35,7 @@ static void count_text(const llmux_bpe_t *bpe, apr_pool_t *p, char **field)
     answer(llmux_bpe_count(bpe, p, strcmp(field[1], "o200k_base")
                                        ? LLMUX_ENCODING_CL100K
                                        : LLMUX_ENCODING_O200K,
-                           llmux_json_str(p, v), 0));
+                           llmux_json_str(p, v)));
 }
 
 static llmux_slice_t slurp(apr_pool_t *p, const char *path)

@@ -487,7 +487,7 @@ static void web_identities(apr_pool_t *p)
     is_str(f->ask->url, c->url, "at its address");
     is_str(llmux_slice_str(p, f->ask->body), "Action=AssumeRoleWithWebIdentity"
            "&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"
-           "&RoleSessionName=mod_llmux&WebIdentityToken=ey.J-_%7E%2B" HIDDEN,
+           "&RoleSessionName=mod_llmux&WebIdentityToken=ey.J-_~%2B" HIDDEN,
            "with a form");
     is_str(header(f->ask, "Content-Type"),
            "application/x-www-form-urlencoded", "which says so");

@@ -276,6 +276,35 @@ static void test_errors(void)
            "... with its status");
 }
 
+/* An answer that is put together of several is no longer than others, and
+ * does not take more memory until that is seen. */
+static void test_length(void)
+{
+    llmux_encode_t how = { .model = { "m", 1 } };
+    llmux_event_t ev = { .kind = LLMUX_EV_VECTOR };
+    char *vector = malloc(LLMUX_ANSWER_MAX / 4);
+    llmux_buf_t *out;
+    llmux_encoder_t *e;
+    apr_pool_t *p;
+
+    memset(vector, '1', LLMUX_ANSWER_MAX / 4);
+    vector[0] = '[';
+    vector[LLMUX_ANSWER_MAX / 4 - 1] = ']';
+    ev.text.data = vector;
+    ev.text.len = LLMUX_ANSWER_MAX / 4;
+    apr_pool_create(&p, pool);
+    out = llmux_buf_create(p, LLMUX_ANSWER_MAX);
+    e = llmux_dialect_embeddings.encoder(p, &how);
+    for (; ev.cand < 4; ev.cand++) {
+        e->event(e, &ev, out);
+    }
+    ok(!out->failed, "so much is gathered");
+    e->event(e, &ev, out);
+    ok(out->failed, "more does not fit, and is told at once");
+    apr_pool_destroy(p);
+    free(vector);
+}
+
 int main(void)
 {
     apr_initialize();
@@ -284,6 +313,7 @@ int main(void)
     test_round_trip();
     test_no_vectors();
     test_answers();
+    test_length();
     test_errors();
     apr_pool_destroy(pool);
     apr_terminate();

@@ -8,7 +8,7 @@
 
 #include "tap.h"
 #include "transcript.h"
-#include "llmux/credential.h"
+#include "credential/vendors.h"
 
 static apr_pool_t *pool;
 static const char *pem;             /* of a key that this test makes */
@@ -315,7 +315,7 @@ static void test_ask_person(void)
 {
     llmux_fetch_t f = fetch_of(person());
 
-    is_int(llmux_google_next(&f), LLMUX_FETCH_ASK, "a person asks");
+    is_int(llmux_credential_next(&f), LLMUX_FETCH_ASK, "a person asks");
     is_str(llmux_slice_str(pool, f.ask->body),
            "grant_type=refresh_token&client_id=76.apps&client_secret="
            "d-FL95Q%2B&refresh_token=1%2F%2F0gdfdkdffgjdkfg", "... with this");

@@ -5,6 +5,8 @@
 #include <netdb.h>
 #include <sys/resource.h>
 
+#include <apr_network_io.h>
+
 #include "transport/http_pool.h"
 #include "certificate.h"
 #include "conform.h"
@@ -34,7 +36,7 @@ static const script_t scripts[] = {
 
 /* ---- names ------------------------------------------------------------ */
 
-static int asked;                   /* times; atomic */
+static int asked, strange;          /* times; atomic */
 static int silent;                  /* the name server is; atomic */
 
 static void add(llmux_addresses_t *out, const char *ip)
@@ -62,6 +64,14 @@ static int look_up(const char *host, llmux_addresses_t *out)
     }
     add(out, "127.0.0.1");
     pause_ms(20);
+    return 0;
+}
+
+/* For names that strangers say. */
+static int look_up_strange(const char *host, llmux_addresses_t *out)
+{
+    __sync_add_and_fetch(&strange, 1);
+    add(out, strstr(host, "inside") ? "10.1.2.3" : "127.0.0.1");
     return 0;
 }
 
@@ -143,6 +153,35 @@ static void test_silent(void)
     over->close(w);
     ok(apr_time_now() - start < MS(500), "who leaves does not wait for it");
     __sync_sub_and_fetch(&silent, 1);
+}
+
+/* A URL of a stranger's: what he makes us look up stays apart, what he makes
+ * us connect to is looked at, and nothing of it is kept. */
+static void test_strangers(void)
+{
+    apr_ipsubnet_t *net;
+    llmux_reach_t none = { NULL }, named;
+    llmux_upstream_t up = patient;
+    int before = seen(&asked), idle = llmux_transport_idle_count();
+    outcome_t o;
+
+    named.networks = apr_array_make(pool, 1, sizeof(net));
+    apr_ipsubnet_create(&net, "127.0.0.0", "8", pool);
+    APR_ARRAY_PUSH(named.networks, apr_ipsubnet_t *) = net;
+    up.idle = 0;
+    up.reach = &named;
+    o = get(&up, at("http", "far.test", server.port));
+    ok(o.end == LLMUX_STEP_DONE && seen(&strange) == 1
+       && seen(&asked) == before, "a stranger's name has its own resolver");
+    o = get(&up, at("http", "inside.test", server.port));
+    ok(o.fail == LLMUX_FAIL_ADDRESS, "a private address is not asked: %s",
+       o.detail);
+    up.reach = &none;
+    o = get(&up, at("http", "far.test", server.port));
+    ok(o.fail == LLMUX_FAIL_ADDRESS, "nor is loopback: %s", o.detail);
+    o = get(&up, apr_psprintf(pool, "http://me@127.0.0.1:%d/", server.port));
+    ok(o.fail == LLMUX_FAIL_LOCAL, "no user stands in a URL: %s", o.detail);
+    is_int(llmux_transport_idle_count(), idle, "no connection is kept");
 }
 
 /* ---- framing ---------------------------------------------------------- */
@@ -251,10 +290,13 @@ int main(void)
 
     over = &llmux_transport_http;
     llmux_resolver_lookup_with(llmux_http_shared()->resolver, look_up);
+    llmux_resolver_lookup_with(llmux_http_shared()->strangers,
+                               look_up_strange);
     upstream_start(&secure, scripts, certificate_server(cert));
     test_names();
     test_herd();
     test_silent();
+    test_strangers();
     test_framing();
     test_origins();
     test_tls_names(cert);

@@ -17,7 +17,7 @@ static llmux_sealer_t *keys(const char *text)
 {
     const char *why;
 
-    return llmux_sealer_parse(pool, text, &why);
+    return sealer_of(pool, text, &why);
 }
 
 static int is_nothing(llmux_token_t t)
@@ -131,7 +131,7 @@ static int all_refused(const llmux_sealer_t *s, const char *seal, int base64)
         if (base64 && was == '=') {
             continue;           /* a decoder may do without */
         }
-        *c = was == 'A' ? 'B' : was == '.' ? '-' : 'A';
+        *c = was == 'A' ? 'Q' : was == '.' ? '-' : 'A';
         t = llmux_unseal(pool, s, SEAL_TENANT, llmux_slice(copy));
         if (!is_nothing(t)) {
             printf("# opened with '%c' at %ld\n", *c, (long)(c - copy));
@@ -232,7 +232,6 @@ static void test_rotation(void)
 }
 
 static const struct { const char *text, *why; } refused[] = {
-    { "", "no key" }, { "  \n", "no key" }, { KEY, "a colon" },
     { ":" KEY, "letters" }, { "a.b:" KEY, "letters" },
     { "12345678901234567:" KEY, "letters" },
     { "k1:", "empty" }, { "k1:s3cr3t", "32 bytes" },
@@ -260,7 +259,7 @@ static void test_keys(void)
     apr_size_t i;
 
     for (i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-        ok(!llmux_sealer_parse(pool, refused[i].text, &why)
+        ok(!sealer_of(pool, refused[i].text, &why)
            && strstr(why, refused[i].why), "refused: %s", refused[i].why);
         ok(!strstr(why, "0102") && !strstr(why, "AAAA")
            && !strstr(why, "s3cr3t"), "... without saying the key");
@@ -279,25 +278,13 @@ static void test_many_keys(void)
     int i;
 
     for (i = 0; i < LLMUX_SEAL_KEYS_MAX && !why; i++) {
-        why = llmux_sealer_add_text(s, apr_psprintf(pool, "k%d:" KEY, i));
+        why = add_key(s, pool, apr_psprintf(pool, "k%d:" KEY, i));
     }
     is_str(why, NULL, "as many keys as there may be");
-    why = llmux_sealer_add_text(s, "more:" KEY);
+    why = add_key(s, pool, "more:" KEY);
     ok(why && strstr(why, "more than 16"), "and not one more");
     is_str(opened(s, llmux_slice("tenant"), foreign[0].seal),
            foreign[0].want, "all of them open");
-}
-
-static void test_random(void)
-{
-    const llmux_sealer_t *a = llmux_sealer_random(pool);
-    const llmux_sealer_t *b = llmux_sealer_random(pool);
-    llmux_token_t t = { LLMUX_MAKER_ANTHROPIC, { "EqQB", 4 } };
-    const char *seal = llmux_seal(pool, a, SEAL_TENANT, "acc", &t).data;
-
-    is_str(opened(a, SEAL_TENANT, seal), "anthropic acc - EqQB",
-           "a key that nobody knows");
-    is_str(opened(b, SEAL_TENANT, seal), "none - - -", "... not even the next");
 }
 
 /* ---- sizes ----------------------------------------------------------- */
@@ -429,7 +416,6 @@ int main(void)
     test_rotation();
     test_keys();
     test_many_keys();
-    test_random();
     test_sizes();
     test_looks();
     test_fits();

@@ -23,6 +23,33 @@ static const char *const seal_makers[] = {
     "none", "anthropic", "redacted", "gemini", "openai"
 };
 
+/** "id:key", the key as the configuration takes it.
+ * @return NULL, or why not */
+static const char *add_key(llmux_sealer_t *s, apr_pool_t *p, const char *text)
+{
+    const char *colon = strchr(text, ':'), *why = NULL;
+    const llmux_secret_t *key = llmux_secret_read(p, colon + 1, &why);
+
+    return key ? llmux_sealer_add(s, apr_pstrmemdup(
+                     p, text, (apr_size_t)(colon - text)), key)
+               : why;
+}
+
+/** One with these keys, white space between them. */
+static llmux_sealer_t *sealer_of(apr_pool_t *p, const char *text,
+                                 const char **why)
+{
+    llmux_sealer_t *s = llmux_sealer_create(p);
+    char *last, *word, *rest = apr_pstrdup(p, text);
+
+    *why = NULL;
+    for (word = apr_strtok(rest, " \t\r\n", &last); word && !*why;
+         word = apr_strtok(NULL, " \t\r\n", &last)) {
+        *why = add_key(s, p, word);
+    }
+    return *why ? NULL : s;
+}
+
 /** One with two keys, for the whole of a test. */
 __attribute__((unused))
 static const llmux_sealer_t *test_sealer(void)
@@ -33,7 +60,7 @@ static const llmux_sealer_t *test_sealer(void)
 
     if (!sealer) {
         apr_pool_create(&p, NULL);
-        sealer = llmux_sealer_parse(p,
+        sealer = sealer_of(p,
             "k1:000102030405060708090a0b0c0d0e0f"
             "101112131415161718191a1b1c1d1e1f "
             "old:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", &why);

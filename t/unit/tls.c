@@ -387,6 +387,7 @@ static void test_sessions(int version, const char *name)
     certificate_plan_t plan = { .issuer = ca };
     certificate_t *ours = certificate_make(pool, plan);
     llmux_upstream_t up = { .ca_file = ca->cert_file }, elsewhere = up;
+    static const llmux_reach_t anywhere = { NULL };
     const char *copied;
     FILE *f = file_make(pool, &copied);
     SSL_CTX *server = certificate_server(good);
@@ -415,9 +416,16 @@ static void test_sessions(int version, const char *name)
            "nor with a certificate");
     is_int(visit(t, pool, &elsewhere, HOST, 1, server), 1,
            "which has sessions of its own");
+    elsewhere = up;
+    elsewhere.reach = &anywhere;
+    is_int(visit(t, pool, &elsewhere, HOST, 1, server), 0,
+           "nor by whom a stranger sends");
+    is_int(visit(t, pool, &elsewhere, HOST, 3, server)
+           + visit(t, pool, &elsewhere, HOST, 3, server), 0,
+           "whose sessions are not kept");
     is_int(visit(t, pool, &up, HOST, 1, server), 1,
            "the first are still there");
-    elsewhere.cert_file = elsewhere.key_file = NULL;
+    elsewhere = up;
     elsewhere.ca_file = other_ca->cert_file;
     is_int(visit(t, pool, &elsewhere, HOST, 1, server), -1,
            "whom we do not trust does not get in by one");

@@ -37,10 +37,10 @@ static void models(void)
     apr_size_t i;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        is_int(llmux_tokens_encoding_of(llmux_slice(rows[i].name)),
+        is_int(llmux_family_of(llmux_slice(rows[i].name))->encoding,
                rows[i].encoding, rows[i].name);
     }
-    is_int(llmux_tokens_encoding_of(llmux_slice(NULL)), NO, "no model");
+    is_int(llmux_family_of(llmux_slice(NULL))->encoding, NO, "no model");
     is_int(llmux_family_of(llmux_slice("us.anthropic.claude-x"))->image,
            LLMUX_IMAGE_AREA, "Bedrock's name of a family");
 }

@@ -81,15 +81,35 @@ static void test_failures(apr_pool_t *p)
        "failed, but the old one is good");
     expect(v, T0 + 6, LLMUX_VAULT_HAVE, "one", "... for the others too");
     out = grant("other", 0);
-    llmux_vault_refused(v, &out);
+    llmux_vault_refused(v, T0 + 6, &out);
     expect(v, T0 + 7, LLMUX_VAULT_HAVE, "one", "another one was refused");
-    llmux_vault_refused(v, &g);
+    llmux_vault_refused(v, T0 + 6, &g);
     expect(v, T0 + 5 + LLMUX_VAULT_PAUSE, LLMUX_VAULT_FETCH, "",
            "this one was");
     g = grant("for ever", 0);
     llmux_vault_put(v, T0, &g);
     expect(v, T0 + apr_time_from_sec(1000000000), LLMUX_VAULT_HAVE,
            "for ever", "one that does not expire");
+}
+
+/* A model that the account does not have is refused as a bad grant is. */
+static void test_refusals(apr_pool_t *p)
+{
+    llmux_vault_t *v = llmux_vault_create(p);
+    llmux_grant_t g;
+    int i, fetched = 0;
+
+    for (i = 0; i < 100; i++) {
+        fetched += llmux_vault_take(v, T0 + i, &g) == LLMUX_VAULT_FETCH;
+        g = grant("one", 0);
+        llmux_vault_put(v, T0 + i, &g);
+        llmux_vault_refused(v, T0 + i, &g);
+    }
+    is_int(fetched, LLMUX_VAULT_REFUSALS + 1, "it is not fetched for ever");
+    expect(v, T0 + 100, LLMUX_VAULT_HAVE, "one", "others go on with it");
+    llmux_vault_refused(v, T0 + LLMUX_VAULT_REST, &g);
+    expect(v, T0 + LLMUX_VAULT_REST, LLMUX_VAULT_FETCH, "",
+           "in a while a refusal counts again");
 }
 
 /* Each child counts how often it was told to fetch. */
@@ -134,6 +154,7 @@ int main(void)
     apr_pool_create(&p, NULL);
     test_life(p);
     test_failures(p);
+    test_refusals(p);
     test_children(p);
     apr_pool_destroy(p);
     return tap_done();

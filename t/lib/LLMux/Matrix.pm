@@ -457,13 +457,11 @@ sub provider { return $providers{ $_[0]{provider} } }
 sub door { return $doors{ $_[0]{door} } }
 sub is_own { return (door($_[0])->{own} || {})->{ $_[0]{provider} } }
 
-# Its bytes, or where it is for those who fetch it, and for those to whom a
-# client of their own dialect says it in their own words.
+# Its bytes, or where it is for those who fetch it.
 sub medium
 {
     my ($cell, $name, $bytes) = @_;
-    my $fetches = is_own($cell)
-        || grep { $_ eq $name } @{ provider($cell)->{fetches} || [] };
+    my $fetches = grep { $_ eq $name } @{ provider($cell)->{fetches} || [] };
 
     return [map { exists $_->{$name} ? $bytes
                   : !exists $_->{"${name}_url"} ? ()
