@@ -82,6 +82,11 @@ $(BUILD)/tools/%: t/tools/%.c t/unit/transcript.h $(BUILD)/libllmux.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/libllmux.a $(LIBS)
 
+# Preloaded under AddressSanitizer: use of a pool's memory after its end.
+$(BUILD)/pools.so: t/lib/pools.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu99 -fPIC -pthread -O1 -g $(WARN) -shared -o $@ $<
+
 .SECONDARY:
 -include $(shell find $(BUILD)/obj $(BUILD)/unit $(BUILD)/tools -name '*.d' 2>/dev/null)
 
@@ -109,7 +114,7 @@ run:                                       ## build, and start httpd with the mo
 
 test:                                      ## run the tests (T=t/03-docs.t for one of them, JOBS=4 at once)
 	@tools/deps.sh run build test
-	@$(MAKE) --no-print-directory $(PARALLEL) all units fuzzers $(TOOLS)
+	@$(MAKE) --no-print-directory $(PARALLEL) all units fuzzers $(TOOLS) $(if $(LLMUX_ASAN),$(BUILD)/pools.so)
 	@MAKEFLAGS= LLMUX_BUILD=$(BUILD) prove -j$(JOBS) $(PROVE_FLAGS) $(T)
 
 asan:                                      ## the same under AddressSanitizer and UBSan

@@ -220,7 +220,7 @@ subtest 'timing' => sub {
     $res = stream('dribble=40,1');
     ok $res->ok, 'dribbled bytes are put together';
     is openai_text($res), 'one two three', 'and nothing is lost';
-    cmp_ok scalar(() = $res->pieces), '>', 10, 'it came in many pieces';
+    cmp_ok scalar(() = $res->pieces), '>', 2, 'it came in several pieces';
     is openai_text(stream('dribble')), 'one two three', 'byte by byte';
 };
 
@@ -410,7 +410,7 @@ subtest 'a unit test that goes wrong is found out' => sub {
         ['echo "ok 2 - a"; echo "1..1"', [qr/test 2 came as number 1/]],
         ['echo "1..0"', []],
         ['true', [qr/no plan/, qr/no test/]],
-        ['echo "ok 1 - a"; kill -SEGV $$', [qr/signal 11/, qr/no plan/]],
+        ['echo "ok 1 - a"; kill -KILL $$', [qr/signal 9/, qr/no plan/]],
         ['echo "ok 1 - a"; echo 1..1; echo "x.c:1: runtime error: shift" >&2',
          [qr/runtime error/]],
     );
@@ -574,6 +574,38 @@ END
             && !LLMux::Httpd::group_members($httpd_pid);
     }), 'httpd and mock have gone with it';
     drop_dir($_) for @dirs;
+};
+
+subtest "use of a pool's memory after its end is found" => sub {
+    plan skip_all => 'for AddressSanitizer' if !$ENV{LLMUX_ASAN};
+    my $dir = temp_dir('pools');
+
+    spew("$dir/late.c", <<'END');
+#include <apr_strings.h>
+#include <stdio.h>
+int main(void)
+{
+    apr_pool_t *p;
+    const char *s;
+
+    apr_initialize();
+    apr_pool_create(&p, NULL);
+    s = apr_pstrdup(p, "good as long as the pool");
+    puts(s);
+    apr_pool_clear(p);
+    puts(s);
+    return 0;
+}
+END
+    my ($status, $out) = run(['sh', '-c', "cc -g -fsanitize=address "
+        . "\$(apr-1-config --includes --cppflags) -o $dir/late $dir/late.c "
+        . '$(apr-1-config --link-ld)']);
+    is $status, 0, 'a program that does it' or diag $out;
+    ($status, $out) = run(["$dir/late"], env => {
+        LD_PRELOAD => LLMux::Units::preloads(),
+        ASAN_OPTIONS => 'detect_leaks=0' });
+    like $out, qr/heap-use-after-free/, 'is stopped';
+    drop_dir($dir);
 };
 
 subtest 'a mock that complains is not clean' => sub {

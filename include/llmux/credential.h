@@ -144,8 +144,8 @@ void llmux_sigv4_sign(apr_pool_t *p, llmux_request_t *rq,
 
 /* Where a grant lies that all children use: one of them fetches it, the
  * others go on with the old one or wait. In memory that is shared with
- * children forked later; any process, any thread. A child that dies while it
- * fetches holds the others up for LLMUX_VAULT_LEASE at most. */
+ * children forked later; any process, any thread. Nobody waits for a child
+ * that died while it fetched, nor longer than LLMUX_VAULT_LEASE. */
 typedef struct llmux_vault_t llmux_vault_t;
 
 #define LLMUX_VAULT_LEASE apr_time_from_sec(15)     /* to fetch one */

@@ -78,6 +78,10 @@ typedef struct llmux_header_t {
     const char *value;
 } llmux_header_t;
 
+/** Appends one to an array of llmux_header_t, which keeps both pointers. */
+void llmux_header_add(apr_array_header_t *headers, const char *name,
+                      const char *value);
+
 /* One request. All of it lives at least as long as the wire. */
 typedef struct llmux_request_t {
     const llmux_upstream_t *upstream;

@@ -88,15 +88,6 @@ static llmux_request_t *request(llmux_fetch_t *f, const char *url)
     return rq;
 }
 
-static void add_header(llmux_request_t *rq, const char *name,
-                       const char *value)
-{
-    llmux_header_t *h = apr_array_push(rq->headers);
-
-    h->name = name;
-    h->value = value;
-}
-
 static llmux_fetch_e ask(llmux_fetch_t *f, const llmux_request_t *rq)
 {
     f->ask = rq;
@@ -179,7 +170,8 @@ static const char *authorize(llmux_fetch_t *f, llmux_request_t *rq)
                            c->session_file);
     }
     if (!why && token.len) {
-        add_header(rq, "Authorization", llmux_slice_str(f->pool, token));
+        llmux_header_add(rq->headers, "Authorization",
+                         llmux_slice_str(f->pool, token));
     }
     OPENSSL_cleanse(bytes, sizeof(bytes));
     return why;
@@ -200,7 +192,7 @@ static llmux_fetch_e next_container(llmux_fetch_t *f)
         return fail(f, "the container's credentials: nobody to ask");
     }
     rq = request(f, f->credential->url);
-    add_header(rq, "Accept", "application/json");
+    llmux_header_add(rq->headers, "Accept", "application/json");
     why = authorize(f, rq);
     return why ? fail(f, apr_psprintf(f->pool, "%s: %s", container, why))
         : ask(f, rq);
@@ -226,7 +218,8 @@ static llmux_fetch_e ask_session(llmux_fetch_t *f)
 
     rq->method = "PUT";
     rq->body = llmux_slice("");
-    add_header(rq, "X-aws-ec2-metadata-token-ttl-seconds", SESSION_SECONDS);
+    llmux_header_add(rq->headers, "X-aws-ec2-metadata-token-ttl-seconds",
+                     SESSION_SECONDS);
     return ask(f, rq);
 }
 
@@ -253,12 +246,12 @@ static llmux_fetch_e ask_role(llmux_fetch_t *f)
                          "limit must be 2)");
     }
     if (session.len > LLMUX_METADATA_TOKEN_MAX
-        || !llmux_aws_is_plain(session, "")) {
+        || !llmux_credential_plain(session, "")) {
         return fail(f, "EC2's metadata service: what it gave is no session's "
                        "token");
     }
-    add_header(rq, "X-aws-ec2-metadata-token",
-               llmux_slice_str(f->pool, session));
+    llmux_header_add(rq->headers, "X-aws-ec2-metadata-token",
+                     llmux_slice_str(f->pool, session));
     return ask(f, rq);
 }
 
@@ -347,7 +340,7 @@ static llmux_fetch_e ask_sts(llmux_fetch_t *f)
     }
     why = read_token(f->pool, c->session_file, bytes, LLMUX_WEB_IDENTITY_MAX,
                      &token);
-    if (!why && !llmux_aws_is_plain(token, "")) {
+    if (!why && !llmux_credential_plain(token, "")) {
         why = apr_psprintf(f->pool, "what is in %s is no token",
                            c->session_file);
     }
@@ -359,8 +352,9 @@ static llmux_fetch_e ask_sts(llmux_fetch_t *f)
     if (why) {
         return fail(f, apr_psprintf(f->pool, "%s: %s", sts, why));
     }
-    add_header(rq, "Content-Type", "application/x-www-form-urlencoded");
-    add_header(rq, "Accept", "text/xml");
+    llmux_header_add(rq->headers, "Content-Type",
+                     "application/x-www-form-urlencoded");
+    llmux_header_add(rq->headers, "Accept", "text/xml");
     return ask(f, rq);
 }
 

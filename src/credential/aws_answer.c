@@ -7,6 +7,7 @@
 
 #include <apr_strings.h>
 
+#include "vendors.h"
 #include "xml.h"
 
 #define WORD_MAX 64
@@ -101,19 +102,6 @@ static int read_time(llmux_slice_t s, apr_time_t *out)
 
 /* ---- the grant -------------------------------------------------------- */
 
-int llmux_aws_is_plain(llmux_slice_t s, const char *without)
-{
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        if (s.data[i] <= ' ' || s.data[i] >= 0x7f
-            || strchr(without, s.data[i])) {
-            return 0;
-        }
-    }
-    return s.len > 0;
-}
-
 /* What is said, where it goes and how much room there is. The id stands in
  * a header between signs of its own. */
 static const struct {
@@ -150,7 +138,7 @@ const char *llmux_aws_grant(apr_pool_t *p, const llmux_aws_said_t *said,
             return apr_psprintf(p, "the %s has more than %d bytes",
                                 fields[i].what, (int)fields[i].size - 1);
         }
-        if (!llmux_aws_is_plain(s, fields[i].without)) {
+        if (!llmux_credential_plain(s, fields[i].without)) {
             return apr_psprintf(p, "the %s has characters that cannot be in "
                                 "one", fields[i].what);
         }

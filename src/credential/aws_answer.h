@@ -30,7 +30,4 @@ const char *llmux_aws_grant_xml(apr_pool_t *p, llmux_slice_t body,
  * answer has one that is a word; else NULL. In `p`. */
 const char *llmux_aws_error_word(apr_pool_t *p, llmux_slice_t body);
 
-/** Can this stand in a header: visible ASCII, without these? Not if empty. */
-int llmux_aws_is_plain(llmux_slice_t s, const char *without);
-
 #endif

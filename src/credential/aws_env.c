@@ -94,7 +94,7 @@ static const char *host_of(apr_pool_t *p, const char *rest)
 /* A secret may be sent there, and what comes back may be believed. */
 static int is_safe(apr_pool_t *p, const char *url)
 {
-    if (!llmux_aws_is_plain(llmux_slice(url), "")) {
+    if (!llmux_credential_plain(llmux_slice(url), "")) {
         return 0;
     }
     if (!strncasecmp(url, "https://", 8)) {
@@ -259,7 +259,7 @@ static int is_url(apr_pool_t *p, const char *url)
     const char *host = !strncasecmp(url, "http://", 7) ? url + 7
         : !strncasecmp(url, "https://", 8) ? url + 8 : NULL;
 
-    return host && llmux_aws_is_plain(llmux_slice(url), "?#")
+    return host && llmux_credential_plain(llmux_slice(url), "?#")
         && *host_of(p, host);
 }
 

@@ -136,14 +136,11 @@ static llmux_fetch_e ask(llmux_fetch_t *f, const char *header,
                          const char *value, llmux_slice_t body)
 {
     llmux_request_t *rq = apr_pcalloc(f->pool, sizeof(*rq));
-    llmux_header_t *h;
 
     rq->upstream = &f->credential->upstream;
     rq->url = f->credential->url;
     rq->headers = apr_array_make(f->pool, 1, sizeof(llmux_header_t));
-    h = apr_array_push(rq->headers);
-    h->name = header;
-    h->value = value;
+    llmux_header_add(rq->headers, header, value);
     rq->body = body;
     f->ask = rq;
     f->step++;
@@ -208,18 +205,6 @@ static const char *host_of(apr_pool_t *p, const char *url)
     return apr_pstrmemdup(p, host, strcspn(host, "/?"));
 }
 
-static int is_visible(llmux_slice_t s)
-{
-    apr_size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        if (s.data[i] <= ' ' || s.data[i] > '~') {
-            return 0;
-        }
-    }
-    return s.len > 0;
-}
-
 /* What a server says is repeated if it is plain words: it may have repeated
  * what it was sent. */
 static const char *plain_words(apr_pool_t *p, llmux_slice_t s)
@@ -263,7 +248,7 @@ static const char *token_fault(llmux_slice_t token, const llmux_json_t *type,
     if (!token.data) {
         return "no access_token";
     }
-    if (!is_visible(token)) {
+    if (!llmux_credential_plain(token, "")) {
         return "an access_token with characters that no token has";
     }
     if (token.len >= LLMUX_GRANT_TOKEN_MAX) {

@@ -463,15 +463,6 @@ static const char *authorization(apr_pool_t *p, apr_pool_t *scratch,
 
 /* ---- the request ------------------------------------------------------ */
 
-static void add_header(llmux_request_t *rq, const char *name,
-                       const char *value)
-{
-    llmux_header_t *h = apr_array_push(rq->headers);
-
-    h->name = name;
-    h->value = value;
-}
-
 /* A request may be signed again, and an operator's header must not stand
  * beside ours. */
 static void drop_ours(apr_array_header_t *headers)
@@ -494,8 +485,8 @@ static void settle_host(apr_pool_t *p, llmux_request_t *rq)
     apr_size_t port = own_port(&a);
 
     if (port && !says_host(rq->headers)) {
-        add_header(rq, "Host", apr_pstrmemdup(p, a.host.data,
-                                              a.host.len - port));
+        llmux_header_add(rq->headers, "Host",
+                         apr_pstrmemdup(p, a.host.data, a.host.len - port));
     }
 }
 
@@ -512,15 +503,16 @@ void llmux_sigv4_sign(apr_pool_t *p, llmux_request_t *rq,
     }
     drop_ours(rq->headers);
     settle_host(p, rq);
-    add_header(rq, "X-Amz-Date", apr_pstrdup(p, s.stamp));
+    llmux_header_add(rq->headers, "X-Amz-Date", apr_pstrdup(p, s.stamp));
     if (*grant->token) {
-        add_header(rq, "X-Amz-Security-Token", apr_pstrdup(p, grant->token));
+        llmux_header_add(rq->headers, "X-Amz-Security-Token",
+                         apr_pstrdup(p, grant->token));
     }
     apr_pool_create(&scratch, p);
     value = authorization(p, scratch, rq, grant, &s);
     apr_pool_destroy(scratch);
     /* Without one AWS refuses it, which is what it deserves. */
     if (value) {
-        add_header(rq, "Authorization", value);
+        llmux_header_add(rq->headers, "Authorization", value);
     }
 }

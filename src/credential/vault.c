@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 
@@ -14,6 +16,7 @@ struct llmux_vault_t {
     pthread_mutex_t lock;
     int filled;
     apr_time_t leased_until;    /* somebody fetches; 0 = nobody */
+    pid_t holder;               /* the process that does */
     apr_time_t failed_at;       /* the last fetch did; 0 = it did not */
     apr_time_t put_at;
     apr_time_t refused_since;   /* the first of so many refusals */
@@ -74,6 +77,13 @@ static int lasts(const llmux_vault_t *v, apr_time_t until)
     return v->filled && (!v->grant.expires || v->grant.expires > until);
 }
 
+/* Nobody waits for a child that was killed. */
+static int is_leased(const llmux_vault_t *v, apr_time_t now)
+{
+    return v->leased_until > now
+        && (kill(v->holder, 0) == 0 || errno != ESRCH);
+}
+
 /* A server that hands out what it keeps itself may give grants that are
  * about to expire: these are not asked for with every request. */
 static llmux_vault_e decide(llmux_vault_t *v, apr_time_t now)
@@ -84,13 +94,14 @@ static llmux_vault_e decide(llmux_vault_t *v, apr_time_t now)
         || (usable && now < v->put_at + LLMUX_VAULT_REST)) {
         return LLMUX_VAULT_HAVE;
     }
-    if (v->leased_until > now) {
+    if (is_leased(v, now)) {
         return usable ? LLMUX_VAULT_HAVE : LLMUX_VAULT_WAIT;
     }
     if (v->failed_at && now < v->failed_at + LLMUX_VAULT_PAUSE) {
         return usable ? LLMUX_VAULT_HAVE : LLMUX_VAULT_FAILED;
     }
     v->leased_until = now + LLMUX_VAULT_LEASE;
+    v->holder = getpid();
     return LLMUX_VAULT_FETCH;
 }
 

@@ -1,44 +1,16 @@
 /* anthropic_decode.c - answers of Messages, whole or in pieces, as events. */
 
-#include <string.h>
-
 #include "anthropic.h"
+#include "blocks.h"
 
-#define OPEN_MAX    64          /* blocks open at once; the API opens one */
 #define CITES_MAX   256         /* citations of one block */
-#define CITED_MAX   (1u << 20)  /* bytes that wait for the end of blocks */
 #define REASON_MAX  4096        /* why it stopped: a word, a sequence */
 
 #define WHOLE       (-1)        /* index of a block that comes in one piece */
 
-/* A citation that waits for the end of its block. */
-typedef struct held_t {
-    struct held_t *next;
-    llmux_cite_t cite;
-} held_t;
-
-typedef struct open_t {
-    struct open_t *next;
-    apr_int64_t index;          /* the API's */
-    int key;
-    llmux_event_e kind;         /* of its pieces: TEXT, THINK or ARGS; END:
-                                 * a block that is skipped */
-    apr_int64_t start;          /* text: code points before it */
-    held_t *cites, *last_cite;
-    int cite_count;
-    llmux_slice_t input;        /* calls: said at the start */
-    int pieces;                 /* calls: input came in pieces */
-} open_t;
-
 typedef struct anthropic_decoder_t {
     llmux_decoder_t base;
-    apr_pool_t *held;           /* what open blocks keep; cleared when none
-                                 * is open */
-    apr_size_t held_size;
-    open_t *open, *spare;
-    int open_count;
-    int keys;                   /* blocks so far */
-    apr_int64_t points;         /* code points of text so far */
+    llmux_blocks_t blocks;
     llmux_slice_t id;
     llmux_usage_t usage;
     apr_int64_t output, thinking;   /* output counts thinking too */
@@ -109,93 +81,28 @@ static void usage(anthropic_decoder_t *d, const llmux_json_t *u)
     emit(d, &ev);
 }
 
-/* ---- pieces ---------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------- */
 
-static void piece(anthropic_decoder_t *d, const open_t *o, llmux_slice_t text)
+static void cite(anthropic_decoder_t *d, llmux_open_t *o,
+                 const llmux_json_t *c)
 {
-    llmux_event_t ev = { .kind = o->kind, .key = o->key, .text = text };
-
-    if (!text.len || o->kind == LLMUX_EV_END) {
-        return;
-    }
-    if (o->kind == LLMUX_EV_TEXT) {
-        d->points += llmux_slice_points(text);
-    }
-    emit(d, &ev);
-}
-
-static void token(anthropic_decoder_t *d, const open_t *o,
-                  llmux_maker_e maker, llmux_slice_t bytes)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_TOKEN, .key = o->key };
-
-    if (bytes.len && o->kind == LLMUX_EV_THINK) {
-        ev.token.maker = maker;
-        ev.token.bytes = bytes;
-        emit(d, &ev);
-    }
-}
-
-/* A copy that lasts until no block is open, absent if there is no room. */
-static llmux_slice_t hold(anthropic_decoder_t *d, llmux_slice_t s,
-                          apr_size_t max)
-{
-    static const llmux_slice_t none = { NULL, 0 };
-
-    if (s.len > max || d->held_size > max - s.len) {
-        return none;
-    }
-    d->held_size += s.len;
-    return llmux_slice_dup(d->held, s);
-}
-
-/* Kept until the end of the block, which is the end of what it supports. */
-static void hold_cite(anthropic_decoder_t *d, open_t *o,
-                      const llmux_json_t *c)
-{
-    held_t *h;
-    llmux_slice_t url = str(d, c, "url");
-    llmux_slice_t title = str(d, c, "title");
+    llmux_cite_t found = { .url = str(d, c, "url") };
 
     if (o->kind != LLMUX_EV_TEXT || o->cite_count == CITES_MAX
         || llmux_json_kind(c) != LLMUX_JSON_OBJECT) {
         return;
     }
-    if (!url.data && llmux_json_is(llmux_json_get(c, "type"),
-                                   "search_result_location")) {
-        url = str(d, c, "source");
+    if (!found.url.data && llmux_json_is(llmux_json_get(c, "type"),
+                                         "search_result_location")) {
+        found.url = str(d, c, "source");
     }
-    if (!title.data) {
-        title = str(d, c, "document_title");
+    found.title = str(d, c, "title");
+    if (!found.title.data) {
+        found.title = str(d, c, "document_title");
     }
-    h = apr_pcalloc(d->held, sizeof(*h));
-    h->cite.url = hold(d, url, CITED_MAX);
-    h->cite.title = hold(d, title, CITED_MAX);
-    h->cite.quote = hold(d, str(d, c, "cited_text"), CITED_MAX);
-    if (o->last_cite) {
-        o->last_cite->next = h;
-    }
-    else {
-        o->cites = h;
-    }
-    o->last_cite = h;
-    o->cite_count++;
+    found.quote = str(d, c, "cited_text");
+    llmux_open_cite(o, &found);
 }
-
-static void release_cites(anthropic_decoder_t *d, open_t *o)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_CITE, .key = o->key };
-    held_t *h;
-
-    for (h = o->cites; h; h = h->next) {
-        h->cite.start = o->start;
-        h->cite.end = d->points;
-        ev.cite = &h->cite;
-        emit(d, &ev);
-    }
-}
-
-/* ---- blocks ---------------------------------------------------------- */
 
 /* Everything else is the server's own business (its tools and their results,
  * compaction, fallback ...), and no client could do anything with it. */
@@ -209,38 +116,6 @@ static const struct {
     { "redacted_thinking", LLMUX_BLOCK_THINK, LLMUX_EV_THINK },
     { "tool_use",          LLMUX_BLOCK_CALL,  LLMUX_EV_ARGS }
 };
-
-/* @return a fresh one in the list, or NULL and the answer failed */
-static open_t *open_make(anthropic_decoder_t *d)
-{
-    open_t *o = d->spare, fresh = { 0 };
-
-    if (d->open_count == OPEN_MAX || d->keys == LLMUX_BLOCKS_MAX) {
-        fail(d, "The provider's answer has too many blocks.");
-        return NULL;
-    }
-    if (o) {
-        d->spare = o->next;
-    }
-    else {
-        o = apr_palloc(d->base.pool, sizeof(*o));
-    }
-    *o = fresh;
-    o->next = d->open;
-    o->kind = LLMUX_EV_END;
-    d->open = o;
-    d->open_count++;
-    return o;
-}
-
-/* An input that is said at the start, in case no pieces follow. */
-static void hold_input(anthropic_decoder_t *d, open_t *o, llmux_slice_t raw)
-{
-    o->input = hold(d, raw, LLMUX_ARGS_MAX);
-    if (!o->input.data) {
-        fail(d, "The arguments of the provider's tool call are too long.");
-    }
-}
 
 /* The arguments in a block; empty for {}, which is what no arguments at all
  * mean too. Seen in the wild: their text in a string. */
@@ -257,7 +132,7 @@ static llmux_slice_t input_of(anthropic_decoder_t *d, const llmux_json_t *b)
 
 /* What the block says at its start. A whole block lives longer than it is
  * open. */
-static void open_with(anthropic_decoder_t *d, open_t *o,
+static void open_with(anthropic_decoder_t *d, llmux_open_t *o,
                       const llmux_json_t *b)
 {
     const llmux_json_t *cites = llmux_json_get(b, "citations"), *c;
@@ -265,102 +140,55 @@ static void open_with(anthropic_decoder_t *d, open_t *o,
 
     if (o->kind == LLMUX_EV_ARGS) {
         if (o->index == WHOLE) {
-            piece(d, o, input);
+            llmux_open_piece(o, input);
         }
         else if (input.len) {
-            hold_input(d, o, input);
+            llmux_open_input(o, input);
         }
         return;
     }
-    piece(d, o, str(d, b, o->kind == LLMUX_EV_TEXT ? "text" : "thinking"));
-    token(d, o, LLMUX_MAKER_ANTHROPIC, str(d, b, "signature"));
-    token(d, o, LLMUX_MAKER_ANTHROPIC_REDACTED, str(d, b, "data"));
+    llmux_open_piece(o, str(d, b, o->kind == LLMUX_EV_TEXT ? "text"
+                                                           : "thinking"));
+    llmux_open_token(o, LLMUX_MAKER_ANTHROPIC, str(d, b, "signature"));
+    llmux_open_token(o, LLMUX_MAKER_ANTHROPIC_REDACTED, str(d, b, "data"));
     for (c = llmux_json_first(cites); c; c = llmux_json_next(cites, c)) {
-        hold_cite(d, o, c);
+        cite(d, o, c);
     }
 }
 
-static open_t *block_start(anthropic_decoder_t *d, apr_int64_t index,
-                           const llmux_json_t *b)
+static llmux_open_t *block_start(anthropic_decoder_t *d, apr_int64_t index,
+                                 const llmux_json_t *b)
 {
-    llmux_event_t ev = { .kind = LLMUX_EV_BLOCK_START };
-    open_t *o = open_make(d);
+    llmux_event_t ev = { .block = LLMUX_BLOCK_TEXT };
+    llmux_open_t *o;
     apr_size_t i;
 
-    if (!o) {
-        return NULL;
-    }
-    o->index = index;
     for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         if (llmux_json_is(llmux_json_get(b, "type"), types[i].type)) {
             break;
         }
     }
     if (i == sizeof(types) / sizeof(types[0])) {
-        return o;
+        return llmux_blocks_skip(&d->blocks, index);
     }
-    o->kind = types[i].kind;
-    o->key = d->keys++;
-    o->start = d->points;
-    ev.key = o->key;
     ev.block = types[i].block;
     if (ev.block == LLMUX_BLOCK_CALL) {
         ev.id = str(d, b, "id");
         ev.name = str(d, b, "name");
     }
-    emit(d, &ev);
-    open_with(d, o, b);
-    return o;
-}
-
-static void block_stop(anthropic_decoder_t *d, open_t *o)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_BLOCK_STOP, .key = o->key };
-    open_t **at = &d->open;
-
-    if (o->kind != LLMUX_EV_END) {
-        if (!o->pieces) {
-            piece(d, o, o->input);
-        }
-        release_cites(d, o);
-        emit(d, &ev);
-    }
-    while (*at != o) {
-        at = &(*at)->next;
-    }
-    *at = o->next;
-    o->next = d->spare;
-    d->spare = o;
-    d->open_count--;
-    if (!d->open) {
-        apr_pool_clear(d->held);
-        d->held_size = 0;
-    }
-}
-
-static void stop_all(anthropic_decoder_t *d)
-{
-    while (d->open) {
-        block_stop(d, d->open);
-    }
-}
-
-static open_t *find(anthropic_decoder_t *d, apr_int64_t index)
-{
-    open_t *o = d->open;
-
-    while (o && o->index != index) {
-        o = o->next;
+    o = llmux_blocks_begin(&d->blocks, index, types[i].kind, &ev);
+    if (o) {
+        open_with(d, o, b);
     }
     return o;
 }
 
 static void whole_block(anthropic_decoder_t *d, const llmux_json_t *b)
 {
-    open_t *o = block_start(d, WHOLE, b);
+    llmux_open_t *o = block_start(d, WHOLE, b);
 
     if (o) {
-        block_stop(d, o);
+        llmux_open_stop(o);
     }
 }
 
@@ -453,7 +281,7 @@ static void end(anthropic_decoder_t *d)
         fail(d, "The provider's answer was truncated.");
         return;
     }
-    stop_all(d);
+    llmux_blocks_stop_all(&d->blocks);
     ev.text = llmux_buf_slice(d->reason);
     ev.finish = finish_of(ev.text);
     if (d->sequence->len) {
@@ -482,16 +310,21 @@ static void on_start(anthropic_decoder_t *d, const llmux_json_t *v)
     reason(d, message);
 }
 
+static apr_int64_t index_of(const llmux_json_t *v)
+{
+    return llmux_json_int(llmux_json_get(v, "index"), -1);
+}
+
 static void on_block_start(anthropic_decoder_t *d, const llmux_json_t *v)
 {
-    apr_int64_t index = llmux_json_int(llmux_json_get(v, "index"), -1);
-    open_t *before = find(d, index);
+    apr_int64_t index = index_of(v);
+    llmux_open_t *before = llmux_blocks_find(&d->blocks, index);
 
     if (index < 0) {
         return;
     }
     if (before) {
-        block_stop(d, before);
+        llmux_open_stop(before);
     }
     block_start(d, index, llmux_json_get(v, "content_block"));
 }
@@ -499,23 +332,23 @@ static void on_block_start(anthropic_decoder_t *d, const llmux_json_t *v)
 static void on_delta(anthropic_decoder_t *d, const llmux_json_t *v)
 {
     const llmux_json_t *delta = llmux_json_get(v, "delta");
-    open_t *o = find(d, llmux_json_int(llmux_json_get(v, "index"), -1));
+    llmux_open_t *o = llmux_blocks_find(&d->blocks, index_of(v));
 
     if (!o) {
         return;
     }
     switch (o->kind) {
     case LLMUX_EV_TEXT:
-        piece(d, o, str(d, delta, "text"));
-        hold_cite(d, o, llmux_json_get(delta, "citation"));
+        llmux_open_piece(o, str(d, delta, "text"));
+        cite(d, o, llmux_json_get(delta, "citation"));
         break;
     case LLMUX_EV_THINK:
-        piece(d, o, str(d, delta, "thinking"));
-        token(d, o, LLMUX_MAKER_ANTHROPIC, str(d, delta, "signature"));
+        llmux_open_piece(o, str(d, delta, "thinking"));
+        llmux_open_token(o, LLMUX_MAKER_ANTHROPIC, str(d, delta, "signature"));
         break;
     case LLMUX_EV_ARGS:
         o->pieces |= str(d, delta, "partial_json").len > 0;
-        piece(d, o, str(d, delta, "partial_json"));
+        llmux_open_piece(o, str(d, delta, "partial_json"));
         break;
     default:
         break;
@@ -524,10 +357,10 @@ static void on_delta(anthropic_decoder_t *d, const llmux_json_t *v)
 
 static void on_block_stop(anthropic_decoder_t *d, const llmux_json_t *v)
 {
-    open_t *o = find(d, llmux_json_int(llmux_json_get(v, "index"), -1));
+    llmux_open_t *o = llmux_blocks_find(&d->blocks, index_of(v));
 
     if (o) {
-        block_stop(d, o);
+        llmux_open_stop(o);
     }
 }
 
@@ -624,10 +457,10 @@ llmux_decoder_t *llmux_anthropic_decoder(apr_pool_t *p,
     anthropic_decoder_t *d = apr_pcalloc(p, sizeof(*d));
 
     llmux_decoder_init(&d->base, p, env, emit_fn, baton);
+    llmux_blocks_init(&d->blocks, &d->base);
     d->base.payload = payload;
     d->base.whole = whole;
     d->base.finish = finish;
-    apr_pool_create(&d->held, p);
     d->reason = llmux_buf_create(p, REASON_MAX);
     d->sequence = llmux_buf_create(p, REASON_MAX);
     d->usage = none;

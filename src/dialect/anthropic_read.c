@@ -328,8 +328,7 @@ enum { MCP_SERVERS, CONTAINER, THREAD, PLACE };
 
 /* What it would take. */
 static const char *const whys[] = {
-    [MCP_SERVERS] = "only Anthropic's own servers call MCP servers for a "
-                    "model",
+    [MCP_SERVERS] = "only Anthropic's own servers call MCP servers",
     [CONTAINER]   = "only Anthropic's own servers have containers",
     [THREAD]      = "its messages are kept on Anthropic's own servers",
     [PLACE]       = "only Anthropic's own servers can be told where to work"

@@ -1,6 +1,5 @@
 /* anthropic_read_sources.c - images, documents, and where their bytes are. */
 
-#include <string.h>
 #include <strings.h>
 
 #include <apr_strings.h>
@@ -83,13 +82,6 @@ static void from_base64(source_t *s)
 
 /* ---- the other sources ----------------------------------------------- */
 
-static int has_scheme(llmux_slice_t url, const char *scheme)
-{
-    apr_size_t n = strlen(scheme);
-
-    return url.len > n && !strncasecmp(url.data, scheme, n);
-}
-
 /* The API takes no data URL, but clients that come from other APIs have
  * them, and they say all that there is to know. */
 static void from_url(source_t *s)
@@ -98,7 +90,7 @@ static void from_url(source_t *s)
     llmux_at_t here = llmux_at(&s->at, "url");
     llmux_data_url_t data;
 
-    if (has_scheme(url, "https://") || has_scheme(url, "http://")) {
+    if (llmux_reader_is_url(url, "https://") || llmux_reader_is_url(url, "http://")) {
         s->media->url = url;
     }
     else if (llmux_data_url(s->r->pool, url, &data) && data.base64.len) {

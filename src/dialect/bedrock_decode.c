@@ -1,41 +1,15 @@
 /* bedrock_decode.c - answers of Converse, whole or in pieces, as events. */
 
-#include <string.h>
-
 #include "bedrock.h"
+#include "blocks.h"
 
-#define OPEN_MAX    64          /* blocks open at once; the API opens one */
 #define STOP_MAX    4096        /* bytes of the sequence that stopped it */
-
-/* A citation that waits for the end of its block. */
-typedef struct held_t {
-    struct held_t *next;
-    llmux_cite_t cite;
-} held_t;
-
-typedef struct open_t {
-    struct open_t *next;
-    apr_int64_t index;          /* the API's */
-    int key;
-    llmux_event_e kind;         /* of its pieces: TEXT, THINK, ARGS, MEDIA;
-                                 * END: a block that is skipped */
-    apr_int64_t start;          /* text: code points before it */
-    held_t *cites, *last_cite;
-    llmux_buf_t *token;         /* thinking: its signature so far, or NULL */
-    const char *type;           /* media: their type */
-} open_t;
 
 typedef struct decoder_t {
     llmux_decoder_t base;
-    apr_pool_t *held;           /* what open blocks keep; cleared when none
-                                 * is open */
-    apr_size_t held_size;
+    llmux_blocks_t blocks;
     int cites;                  /* of the whole answer */
-    open_t *open, *spare;
-    int open_count;
-    int keys;                   /* blocks so far */
     int calls;
-    apr_int64_t points;         /* code points of text so far */
     llmux_usage_t usage;
     llmux_buf_t *reason;        /* why it stopped; empty: not yet */
     llmux_buf_t *sequence;      /* the one that stopped it, if that is said */
@@ -85,31 +59,6 @@ static void usage(decoder_t *d, const llmux_json_t *u)
 
 /* ---- pieces ---------------------------------------------------------- */
 
-static void piece(decoder_t *d, const open_t *o, llmux_slice_t text)
-{
-    llmux_event_t ev = { .kind = o->kind, .key = o->key, .text = text };
-
-    if (!text.len || o->kind == LLMUX_EV_END) {
-        return;
-    }
-    if (o->kind == LLMUX_EV_TEXT) {
-        d->points += llmux_slice_points(text);
-    }
-    emit(d, &ev);
-}
-
-static void token(decoder_t *d, const open_t *o, llmux_maker_e maker,
-                  llmux_slice_t bytes)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_TOKEN, .key = o->key };
-
-    if (bytes.len) {
-        ev.token.maker = maker;
-        ev.token.bytes = bytes;
-        emit(d, &ev);
-    }
-}
-
 static int is_ascii(llmux_slice_t s)
 {
     apr_size_t i;
@@ -124,45 +73,16 @@ static int is_ascii(llmux_slice_t s)
 
 /* Bytes are in base64 here, and Anthropic's are base64 themselves. What is
  * not is of no use to anybody else. */
-static void redacted(decoder_t *d, const open_t *o, llmux_slice_t base64)
+static void redacted(decoder_t *d, const llmux_open_t *o, llmux_slice_t base64)
 {
     llmux_slice_t bytes = llmux_base64_decode(d->base.scratch, base64);
 
     if (is_ascii(bytes)) {
-        token(d, o, LLMUX_MAKER_ANTHROPIC_REDACTED, bytes);
+        llmux_open_token(o, LLMUX_MAKER_ANTHROPIC_REDACTED, bytes);
     }
-}
-
-/* Nothing says that a signature comes in one piece. */
-static void sign(decoder_t *d, open_t *o, llmux_slice_t more)
-{
-    if (!more.len) {
-        return;
-    }
-    if (d->held_size + more.len > LLMUX_TOKEN_MAX) {
-        fail(d, "A signature in the provider's answer is too long.");
-        return;
-    }
-    if (!o->token) {
-        o->token = llmux_buf_create(d->held, LLMUX_TOKEN_MAX);
-    }
-    llmux_buf_add_slice(o->token, more);
-    d->held_size += more.len;
 }
 
 /* ---- citations ------------------------------------------------------- */
-
-/* A copy that lasts until no block is open, absent if there is no room. */
-static llmux_slice_t hold(decoder_t *d, llmux_slice_t s)
-{
-    static const llmux_slice_t none = { NULL, 0 };
-
-    if (d->held_size + s.len > LLMUX_CITED_TEXT_MAX) {
-        return none;
-    }
-    d->held_size += s.len;
-    return llmux_slice_dup(d->held, s);
-}
 
 static llmux_slice_t address(decoder_t *d, const llmux_json_t *c)
 {
@@ -177,162 +97,65 @@ static llmux_slice_t address(decoder_t *d, const llmux_json_t *c)
     return llmux_slice_starts(source, "http") ? source : none;
 }
 
-/* Kept until the end of the block, which is the end of what it supports. */
-static void hold_cite(decoder_t *d, open_t *o, const llmux_json_t *c)
+static void cite(decoder_t *d, llmux_open_t *o, const llmux_json_t *c)
 {
     const llmux_json_t *quotes = llmux_json_get(c, "sourceContent");
-    held_t *h;
+    llmux_cite_t found = { .url = { NULL, 0 } };
 
     if (o->kind != LLMUX_EV_TEXT || d->cites == LLMUX_CITES_MAX
         || llmux_json_kind(c) != LLMUX_JSON_OBJECT) {
         return;
     }
     d->cites++;
-    h = apr_pcalloc(d->held, sizeof(*h));
-    h->cite.url = hold(d, address(d, c));
-    h->cite.title = hold(d, str(d, c, "title"));
-    h->cite.quote = hold(d, str(d, llmux_json_at(quotes, 0), "text"));
-    if (o->last_cite) {
-        o->last_cite->next = h;
-    }
-    else {
-        o->cites = h;
-    }
-    o->last_cite = h;
-}
-
-static void release_cites(decoder_t *d, open_t *o)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_CITE, .key = o->key };
-    held_t *h;
-
-    for (h = o->cites; h; h = h->next) {
-        h->cite.start = o->start;
-        h->cite.end = d->points;
-        ev.cite = &h->cite;
-        emit(d, &ev);
-    }
+    found.url = address(d, c);
+    found.title = str(d, c, "title");
+    found.quote = str(d, llmux_json_at(quotes, 0), "text");
+    llmux_open_cite(o, &found);
 }
 
 /* ---- blocks ---------------------------------------------------------- */
 
-/* @return a fresh one in the list, or NULL and the answer failed */
-static open_t *open_make(decoder_t *d, apr_int64_t index)
-{
-    open_t *o = d->spare, fresh = { 0 };
-
-    if (d->open_count == OPEN_MAX || d->keys == LLMUX_BLOCKS_MAX) {
-        fail(d, "The provider's answer has too many blocks.");
-        return NULL;
-    }
-    if (o) {
-        d->spare = o->next;
-    }
-    else {
-        o = apr_palloc(d->base.pool, sizeof(*o));
-    }
-    *o = fresh;
-    o->next = d->open;
-    o->index = index;
-    o->kind = LLMUX_EV_END;
-    d->open = o;
-    d->open_count++;
-    return o;
-}
-
-/* @param ev its block, and what there is to say of a call */
-static open_t *begin(decoder_t *d, apr_int64_t index, llmux_event_e kind,
-                     llmux_event_t *ev)
-{
-    open_t *o = open_make(d, index);
-
-    if (!o) {
-        return NULL;
-    }
-    o->kind = kind;
-    o->key = d->keys++;
-    o->start = d->points;
-    ev->kind = LLMUX_EV_BLOCK_START;
-    ev->key = o->key;
-    emit(d, ev);
-    return o;
-}
-
-static void stop(decoder_t *d, open_t *o)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_BLOCK_STOP, .key = o->key };
-    open_t **at = &d->open;
-
-    if (o->kind != LLMUX_EV_END) {
-        if (o->token) {
-            token(d, o, LLMUX_MAKER_ANTHROPIC, llmux_buf_slice(o->token));
-        }
-        release_cites(d, o);
-        emit(d, &ev);
-    }
-    while (*at != o) {
-        at = &(*at)->next;
-    }
-    *at = o->next;
-    o->next = d->spare;
-    d->spare = o;
-    d->open_count--;
-    if (!d->open) {
-        apr_pool_clear(d->held);
-        d->held_size = 0;
-    }
-}
-
-static open_t *find(decoder_t *d, apr_int64_t index)
-{
-    open_t *o = d->open;
-
-    while (o && o->index != index) {
-        o = o->next;
-    }
-    return o;
-}
-
 /* The block of this index for pieces of this kind. Texts and thoughts begin
  * without a word; NULL if the answer failed. */
-static open_t *block_for(decoder_t *d, apr_int64_t index, llmux_event_e kind)
+static llmux_open_t *block_for(decoder_t *d, apr_int64_t index,
+                               llmux_event_e kind)
 {
     llmux_event_t ev = { .block = kind == LLMUX_EV_TEXT ? LLMUX_BLOCK_TEXT
                                                         : LLMUX_BLOCK_THINK };
-    open_t *o = find(d, index);
+    llmux_open_t *o = llmux_blocks_find(&d->blocks, index);
 
     if (o && (o->kind == kind || o->kind == LLMUX_EV_END)) {
         return o;
     }
     if (o) {
-        stop(d, o);
+        llmux_open_stop(o);
     }
-    return begin(d, index, kind, &ev);
+    return llmux_blocks_begin(&d->blocks, index, kind, &ev);
 }
 
 /* A call: of a tool of the client's, of ours that is the answer itself, or of
  * the service's own, which is no business of the client's. */
-static open_t *call_start(decoder_t *d, apr_int64_t index,
-                          const llmux_json_t *v)
+static llmux_open_t *call_start(decoder_t *d, apr_int64_t index,
+                                const llmux_json_t *v)
 {
     llmux_event_t ev = { .block = LLMUX_BLOCK_CALL };
 
     if (llmux_json_is(llmux_json_get(v, "type"), "server_tool_use")) {
-        return open_make(d, index);
+        return llmux_blocks_skip(&d->blocks, index);
     }
     ev.id = str(d, v, "toolUseId");
     ev.name = str(d, v, "name");
     if (llmux_slice_is(ev.name, LLMUX_BEDROCK_ANSWER_TOOL)) {
         llmux_event_t text = { .block = LLMUX_BLOCK_TEXT };
 
-        return begin(d, index, LLMUX_EV_TEXT, &text);
+        return llmux_blocks_begin(&d->blocks, index, LLMUX_EV_TEXT, &text);
     }
     if (!ev.id.len) {
         ev.id = llmux_slice(llmux_random_id(d->base.env, d->base.scratch,
                                             "call_"));
     }
     d->calls++;
-    return begin(d, index, LLMUX_EV_ARGS, &ev);
+    return llmux_blocks_begin(&d->blocks, index, LLMUX_EV_ARGS, &ev);
 }
 
 /* ---- media ----------------------------------------------------------- */
@@ -342,11 +165,12 @@ static const struct { const char *format, *type; } formats[] = {
     { "webp", "image/webp" }
 };
 
-static open_t *image_start(decoder_t *d, apr_int64_t index,
-                           const llmux_json_t *v)
+static llmux_open_t *image_start(decoder_t *d, apr_int64_t index,
+                                 const llmux_json_t *v)
 {
     llmux_event_t ev = { .block = LLMUX_BLOCK_MEDIA };
-    open_t *o = begin(d, index, LLMUX_EV_MEDIA, &ev);
+    llmux_open_t *o = llmux_blocks_begin(&d->blocks, index, LLMUX_EV_MEDIA,
+                                         &ev);
     apr_size_t i;
 
     for (i = 0; o && i < sizeof(formats) / sizeof(formats[0]); i++) {
@@ -357,7 +181,7 @@ static open_t *image_start(decoder_t *d, apr_int64_t index,
     return o;
 }
 
-static void image(decoder_t *d, const open_t *o, const llmux_json_t *v)
+static void image(decoder_t *d, const llmux_open_t *o, const llmux_json_t *v)
 {
     llmux_event_t ev = { .kind = LLMUX_EV_MEDIA, .key = o->key };
     const char *type = o->type;
@@ -449,9 +273,7 @@ static void end(decoder_t *d)
         fail(d, "The provider's answer was truncated.");
         return;
     }
-    while (d->open) {
-        stop(d, d->open);
-    }
+    llmux_blocks_stop_all(&d->blocks);
     ev.text = llmux_buf_slice(d->reason);
     ev.finish = settle(d, finish_of(ev.text));
     if (ev.finish == LLMUX_FINISH_STOP_SEQUENCE && d->sequence->len) {
@@ -485,10 +307,10 @@ static void on_block_start(decoder_t *d, const llmux_json_t *v)
     const llmux_json_t *what = llmux_json_get(v, "start");
     const llmux_json_t *call = llmux_json_get(what, "toolUse");
     const llmux_json_t *picture = llmux_json_get(what, "image");
-    open_t *o = find(d, index_of(v));
+    llmux_open_t *o = llmux_blocks_find(&d->blocks, index_of(v));
 
     if (o) {
-        stop(d, o);
+        llmux_open_stop(o);
     }
     if (call) {
         call_start(d, index_of(v), call);
@@ -497,18 +319,19 @@ static void on_block_start(decoder_t *d, const llmux_json_t *v)
         image_start(d, index_of(v), picture);
     }
     else if (llmux_json_get(what, "toolResult")) {
-        open_make(d, index_of(v));      /* the service's own tool */
+        /* the service's own tool */
+        llmux_blocks_skip(&d->blocks, index_of(v));
     }
 }
 
 static void more_thinking(decoder_t *d, apr_int64_t index,
                           const llmux_json_t *v)
 {
-    open_t *o = block_for(d, index, LLMUX_EV_THINK);
+    llmux_open_t *o = block_for(d, index, LLMUX_EV_THINK);
 
     if (o && o->kind == LLMUX_EV_THINK) {
-        piece(d, o, str(d, v, "text"));
-        sign(d, o, str(d, v, "signature"));
+        llmux_open_piece(o, str(d, v, "text"));
+        llmux_open_sign(o, str(d, v, "signature"));
         redacted(d, o, str(d, v, "redactedContent"));
     }
 }
@@ -516,23 +339,23 @@ static void more_thinking(decoder_t *d, apr_int64_t index,
 static void more_text(decoder_t *d, apr_int64_t index, const llmux_json_t *v)
 {
     llmux_slice_t text = llmux_json_str(d->base.scratch, v);
-    open_t *o = text.len ? block_for(d, index, LLMUX_EV_TEXT) : NULL;
+    llmux_open_t *o = text.len ? block_for(d, index, LLMUX_EV_TEXT) : NULL;
 
     if (o) {
-        piece(d, o, text);
+        llmux_open_piece(o, text);
     }
 }
 
 static void more_input(decoder_t *d, apr_int64_t index, const llmux_json_t *v)
 {
-    open_t *o = find(d, index);
+    llmux_open_t *o = llmux_blocks_find(&d->blocks, index);
 
     if (!o) {
         fail(d, "The provider's answer has arguments of no call.");
         return;
     }
     if (o->kind == LLMUX_EV_ARGS || o->kind == LLMUX_EV_TEXT) {
-        piece(d, o, str(d, v, "input"));
+        llmux_open_piece(o, str(d, v, "input"));
     }
 }
 
@@ -542,10 +365,10 @@ static void on_delta(decoder_t *d, const llmux_json_t *v)
     const llmux_json_t *text = llmux_json_get(delta, "text");
     const llmux_json_t *thinking = llmux_json_get(delta, "reasoningContent");
     const llmux_json_t *input = llmux_json_get(delta, "toolUse");
-    const llmux_json_t *cite = llmux_json_get(delta, "citation");
+    const llmux_json_t *source = llmux_json_get(delta, "citation");
     const llmux_json_t *picture = llmux_json_get(delta, "image");
     apr_int64_t index = index_of(v);
-    open_t *o;
+    llmux_open_t *o;
 
     if (thinking) {
         more_thinking(d, index, thinking);
@@ -556,11 +379,11 @@ static void on_delta(decoder_t *d, const llmux_json_t *v)
     if (input) {
         more_input(d, index, input);
     }
-    o = cite ? block_for(d, index, LLMUX_EV_TEXT) : NULL;
+    o = source ? block_for(d, index, LLMUX_EV_TEXT) : NULL;
     if (o) {
-        hold_cite(d, o, cite);
+        cite(d, o, source);
     }
-    o = picture ? find(d, index) : NULL;
+    o = picture ? llmux_blocks_find(&d->blocks, index) : NULL;
     if (picture && !o) {
         o = image_start(d, index, picture);
     }
@@ -571,10 +394,10 @@ static void on_delta(decoder_t *d, const llmux_json_t *v)
 
 static void on_block_stop(decoder_t *d, const llmux_json_t *v)
 {
-    open_t *o = find(d, index_of(v));
+    llmux_open_t *o = llmux_blocks_find(&d->blocks, index_of(v));
 
     if (o) {
-        stop(d, o);
+        llmux_open_stop(o);
     }
 }
 
@@ -622,17 +445,17 @@ static void on_payload(llmux_decoder_t *base, llmux_slice_t event_name,
 static void whole_text(decoder_t *d, llmux_slice_t text,
                        const llmux_json_t *cites)
 {
-    open_t *o = block_for(d, 0, LLMUX_EV_TEXT);
+    llmux_open_t *o = block_for(d, 0, LLMUX_EV_TEXT);
     const llmux_json_t *c;
 
     if (!o) {
         return;
     }
-    piece(d, o, text);
+    llmux_open_piece(o, text);
     for (c = llmux_json_element(cites); c; c = llmux_json_next(cites, c)) {
-        hold_cite(d, o, c);
+        cite(d, o, c);
     }
-    stop(d, o);
+    llmux_open_stop(o);
 }
 
 /* One text, and what supports it. */
@@ -651,37 +474,37 @@ static void whole_cited(decoder_t *d, const llmux_json_t *v)
 static void whole_thinking(decoder_t *d, const llmux_json_t *v)
 {
     const llmux_json_t *said = llmux_json_get(v, "reasoningText");
-    open_t *o = block_for(d, 0, LLMUX_EV_THINK);
+    llmux_open_t *o = block_for(d, 0, LLMUX_EV_THINK);
 
     if (o) {
-        piece(d, o, str(d, said, "text"));
-        token(d, o, LLMUX_MAKER_ANTHROPIC, str(d, said, "signature"));
+        llmux_open_piece(o, str(d, said, "text"));
+        llmux_open_token(o, LLMUX_MAKER_ANTHROPIC, str(d, said, "signature"));
         redacted(d, o, str(d, v, "redactedContent"));
-        stop(d, o);
+        llmux_open_stop(o);
     }
 }
 
 static void whole_call(decoder_t *d, const llmux_json_t *v)
 {
     const llmux_json_t *input = llmux_json_get(v, "input");
-    open_t *o = call_start(d, 0, v);
+    llmux_open_t *o = call_start(d, 0, v);
 
     if (!o) {
         return;
     }
     if (llmux_json_count(input) || o->kind == LLMUX_EV_TEXT) {
-        piece(d, o, llmux_json_raw(input));
+        llmux_open_piece(o, llmux_json_raw(input));
     }
-    stop(d, o);
+    llmux_open_stop(o);
 }
 
 static void whole_image(decoder_t *d, const llmux_json_t *v)
 {
-    open_t *o = image_start(d, 0, v);
+    llmux_open_t *o = image_start(d, 0, v);
 
     if (o) {
         image(d, o, v);
-        stop(d, o);
+        llmux_open_stop(o);
     }
 }
 
@@ -746,12 +569,12 @@ llmux_decoder_t *llmux_bedrock_decoder(apr_pool_t *p, const llmux_env_t *env,
     decoder_t *d = apr_pcalloc(p, sizeof(*d));
 
     llmux_decoder_init(&d->base, p, env, emit_to, baton);
+    llmux_blocks_init(&d->blocks, &d->base);
     d->base.payload = on_payload;
     d->base.whole = on_whole;
     d->base.finish = on_end;
     d->usage = none;
     d->reason = llmux_buf_create(p, LLMUX_FINISH_WORD_MAX);
     d->sequence = llmux_buf_create(p, STOP_MAX);
-    apr_pool_create(&d->held, p);
     return &d->base;
 }

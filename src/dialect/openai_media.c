@@ -154,17 +154,11 @@ llmux_media_t *llmux_openai_media_add(llmux_reader_t *r, const llmux_at_t *at,
     return b->media;
 }
 
-static int has_scheme(llmux_slice_t url, const char *scheme)
-{
-    apr_size_t n = strlen(scheme);
-
-    return url.len > n && !strncasecmp(url.data, scheme, n);
-}
-
 static int is_remote(llmux_slice_t url)
 {
-    return has_scheme(url, "https://") || has_scheme(url, "http://")
-        || has_scheme(url, "gs://");
+    return llmux_reader_is_url(url, "https://")
+        || llmux_reader_is_url(url, "http://")
+        || llmux_reader_is_url(url, "gs://");
 }
 
 static void take_data_url(llmux_reader_t *r, const llmux_at_t *at,
@@ -191,7 +185,7 @@ void llmux_openai_media_url(llmux_reader_t *r, const llmux_at_t *at,
 {
     llmux_slice_t url = llmux_json_str(r->pool, v);
 
-    if (has_scheme(url, "data:")) {
+    if (llmux_reader_is_url(url, "data:")) {
         take_data_url(r, at, url, media);
     }
     else if (is_remote(url)) {
@@ -219,7 +213,7 @@ void llmux_openai_media_data(llmux_reader_t *r, const llmux_at_t *at,
 {
     llmux_slice_t text = llmux_json_str(r->pool, v);
 
-    if (has_scheme(text, "data:") || (links && is_remote(text))) {
+    if (llmux_reader_is_url(text, "data:") || (links && is_remote(text))) {
         llmux_openai_media_url(r, at, v, media);
     }
     else {

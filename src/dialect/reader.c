@@ -299,3 +299,10 @@ llmux_slice_t llmux_reader_base64(llmux_reader_t *r, llmux_slice_t text)
     apr_pool_destroy(scratch);
     return base64;
 }
+
+int llmux_reader_is_url(llmux_slice_t s, const char *scheme)
+{
+    apr_size_t n = strlen(scheme);
+
+    return s.len > n && !strncasecmp(s.data, scheme, n);
+}

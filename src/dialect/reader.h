@@ -92,4 +92,7 @@ void llmux_reader_check_name(llmux_reader_t *r, const llmux_at_t *at,
  * Empty if nothing can be decoded. */
 llmux_slice_t llmux_reader_base64(llmux_reader_t *r, llmux_slice_t text);
 
+/** Does it begin with this scheme ("https://"), case aside, and go on? */
+int llmux_reader_is_url(llmux_slice_t s, const char *scheme);
+
 #endif

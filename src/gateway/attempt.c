@@ -194,14 +194,17 @@ static const llmux_error_t *not_offered(const attempt_t *a)
                        a->x->record.model);
 }
 
+const llmux_error_t *attempt_plan(attempt_t *a)
+{
+    return a->dialect ? body_plan(a) : not_offered(a);
+}
+
 const llmux_error_t *attempt_open(attempt_t *a)
 {
-    const llmux_error_t *err = a->dialect ? body_plan(a) : not_offered(a);
-
     if (!a->x->out) {
         a->x->out = reply_buf(a->x);
     }
-    return err ? err : ask_provider(a);
+    return ask_provider(a);
 }
 
 /* ---- the end --------------------------------------------------------- */

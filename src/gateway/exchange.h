@@ -88,6 +88,7 @@ struct attempt_t {
     int same;                       /* client and provider speak one dialect */
     int relay;                      /* the provider's bytes pass as they are */
     errand_t *errand;               /* what must be fetched before, or NULL */
+    int planned;                    /* it can be made: attempt_plan() */
     llmux_fetch_t *fetch;           /* of a grant */
     int fetching;                   /* it is ours to fetch it */
     const llmux_grant_t *grant;     /* what signs, or NULL */
@@ -211,7 +212,11 @@ const llmux_error_t *body_write(attempt_t *a, llmux_buf_t *out);
 
 attempt_t *attempt_make(llmux_exchange_t *x, const llmux_deployment_t *d);
 
-/** Writes the request and opens the wire.
+/** Which requests it is made of: before anybody is asked for anything.
+ * @return NULL, or why it cannot be made */
+const llmux_error_t *attempt_plan(attempt_t *a);
+
+/** Writes the first request and opens the wire.
  * @return NULL, or why it cannot be asked (nothing was sent) */
 const llmux_error_t *attempt_open(attempt_t *a);
 

@@ -60,14 +60,11 @@ static void ask(attempt_t *a, const llmux_media_t *media)
 {
     llmux_request_t *rq = apr_pcalloc(a->pool, sizeof(*rq));
     llmux_exchange_t *x = a->x;
-    llmux_header_t *h;
 
     rq->upstream = way(a);
     rq->url = llmux_slice_str(a->pool, media->url);
-    rq->headers = apr_array_make(a->pool, 2, sizeof(*h));
-    h = apr_array_push(rq->headers);
-    h->name = "User-Agent";
-    h->value = "mod_llmux";
+    rq->headers = apr_array_make(a->pool, 2, sizeof(llmux_header_t));
+    llmux_header_add(rq->headers, "User-Agent", "mod_llmux");
     a->errand = errand_open(a->pool, x->env, &llmux_transport_http, rq,
                             (apr_size_t)(x->settings->media_max
                                          - x->media_bytes));

@@ -162,10 +162,9 @@ static go_e take(attempt_t *a, llmux_wait_t *wait)
     }
 }
 
-/* What is not offered anyway waits for nobody. */
 static go_e get_grant(attempt_t *a, llmux_wait_t *wait)
 {
-    if (a->grant || !a->dialect || !provider_of(a)->credential) {
+    if (a->grant || !provider_of(a)->credential) {
         return GO_ON;
     }
     if (!a->fetch) {
@@ -177,9 +176,21 @@ static go_e get_grant(attempt_t *a, llmux_wait_t *wait)
     return provider_of(a)->vault ? take(a, wait) : standing_grant(a);
 }
 
+/* What cannot be asked anyway waits for nobody. */
+static go_e plan(attempt_t *a)
+{
+    a->error = a->planned ? NULL : attempt_plan(a);
+    a->planned = 1;
+    a->failed = LLMUX_FAILED_TARGET;
+    return a->error ? GO_FAIL : GO_ON;
+}
+
 go_e attempt_prepare(attempt_t *a, llmux_wait_t *wait)
 {
-    go_e go = get_grant(a, wait);
+    go_e go = plan(a);
 
+    if (go == GO_ON) {
+        go = get_grant(a, wait);
+    }
     return go == GO_ON ? media_fetch(a, wait) : go;
 }

@@ -173,16 +173,7 @@ const char *config_path(cmd_parms *cmd, const char *arg, const char **path)
     }
     return NULL;
 }
-provider_section_t *config_provider(cmd_parms *cmd)
-{
-    return server_conf(cmd->server)->provider;
-}
 
-const char *config_outside(cmd_parms *cmd, const char *section)
-{
-    return apr_psprintf(cmd->pool, "%s belongs into a %s section",
-                        cmd->cmd->name, section);
-}
 /* ---- settings -------------------------------------------------------- */
 
 static const char *set_request(cmd_parms *cmd, void *dirv, int argc,
@@ -219,17 +210,7 @@ static const char *note_handler(cmd_parms *cmd, void *dirv, const char *arg)
     }
     return NULL;
 }
-static const char *set_account(cmd_parms *cmd, void *dir, int argc,
-                               char *const argv[])
-{
-    provider_section_t *sec = config_provider(cmd);
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
-    return setting_read(cmd->pool, account_setting(cmd->cmd->name),
-                        &sec->provider, argc, argv);
-}
 /* ---- sections -------------------------------------------------------- */
 
 /* "<LLMuxProvider openai>" as its one word. */
@@ -310,6 +291,93 @@ static const char *model_section(cmd_parms *cmd, void *dir, const char *args)
     conf->model = NULL;
     return why;
 }
+
+/* ---- the command table ----------------------------------------------- */
+
+static const char *set_account(cmd_parms *cmd, void *section, int argc,
+                               char *const argv[])
+{
+    provider_section_t *sec = section;
+
+    return setting_read(cmd->pool, account_setting(cmd->cmd->name),
+                        &sec->provider, argc, argv);
+}
+
+/* What the table says of a directive that belongs into one place only. */
+typedef struct special_t {
+    const char *where;          /* "<LLMuxProvider>", "<LLMuxModel>" or
+                                 * "server" */
+    cmd_func read;              /* gets the section that it stands in where
+                                 * httpd would give it `dir` */
+} special_t;
+
+/* Where the directive's value goes, or why it must not stand here. */
+static const char *find_place(cmd_parms *cmd, void **place)
+{
+    const special_t *special = cmd->info;
+    const server_conf_t *conf = server_conf(cmd->server);
+
+    if (!strcmp(special->where, "<LLMuxProvider>")) {
+        *place = conf->provider;
+    }
+    else if (!strcmp(special->where, "<LLMuxModel>")) {
+        *place = conf->model;
+    }
+    return *place ? NULL
+        : apr_psprintf(cmd->pool, "%s belongs into a %s section",
+                       cmd->cmd->name, special->where);
+}
+
+static const char *place_take1(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const special_t *special = cmd->info;
+    const char *why = find_place(cmd, &dir);
+
+    return why ? why : special->read.take1(cmd, dir, arg);
+}
+
+static const char *place_take2(cmd_parms *cmd, void *dir, const char *one,
+                               const char *two)
+{
+    const special_t *special = cmd->info;
+    const char *why = find_place(cmd, &dir);
+
+    return why ? why : special->read.take2(cmd, dir, one, two);
+}
+
+static const char *place_take3(cmd_parms *cmd, void *dir, const char *one,
+                               const char *two, const char *three)
+{
+    const special_t *special = cmd->info;
+    const char *why = find_place(cmd, &dir);
+
+    return why ? why : special->read.take3(cmd, dir, one, two, three);
+}
+
+static const char *place_take_argv(cmd_parms *cmd, void *dir, int argc,
+                                   char *const argv[])
+{
+    const special_t *special = cmd->info;
+    const char *why = find_place(cmd, &dir);
+
+    return why ? why : special->read.take_argv(cmd, dir, argc, argv);
+}
+
+/* Which member of cmd_func reads what a row of settings.def takes. */
+#define READ_TAKE1      take1
+#define READ_ITERATE    take1
+#define READ_TAKE2      take2
+#define READ_TAKE23     take3
+#define READ_TAKE_ARGV  take_argv
+
+#define PLACE(take, read, name, function, where, help) \
+    PLACE_BY(take, read, name, function, where, help)
+#define PLACE_BY(take, read, name, function, where, help) \
+    AP_INIT_##take( \
+        name, place_##read, \
+        (void *)&((const special_t){ where, { .read = function } }), \
+        RSRC_CONF, help),
+
 const command_rec llmux_commands[] = {
     AP_INIT_RAW_ARGS("<LLMuxProvider", provider_section, NULL, RSRC_CONF,
                      "An account with a provider: <LLMuxProvider NAME>"),
@@ -320,9 +388,9 @@ const command_rec llmux_commands[] = {
 #define REQUEST(member, name, kind, dflt, low, high, words, help, example) \
     AP_INIT_TAKE_ARGV(name, set_request, NULL, RSRC_CONF | ACCESS_CONF, help),
 #define ACCOUNT(member, name, kind, dflt, low, high, words, help, example) \
-    AP_INIT_TAKE_ARGV(name, set_account, NULL, RSRC_CONF, help),
+    PLACE(TAKE_ARGV, take_argv, name, set_account, "<LLMuxProvider>", help)
 #define SPECIAL(function, name, take, where, help, example) \
-    AP_INIT_##take(name, function, NULL, RSRC_CONF, help),
+    PLACE(take, READ_##take, name, function, where, help)
 #include "llmux/settings.def"
 #undef REQUEST
 #undef ACCOUNT

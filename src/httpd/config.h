@@ -26,34 +26,30 @@ const char *config_name_refused(const char *name);
 /** "LLMuxRegion 'x': why". */
 const char *config_complain(cmd_parms *cmd, const char *value, const char *why);
 
-/** The <LLMuxProvider> that is being read, or NULL. */
-provider_section_t *config_provider(cmd_parms *cmd);
-
-/** "LLMuxRegion belongs into a <LLMuxProvider> section". */
-const char *config_outside(cmd_parms *cmd, const char *section);
-
 /* ---- inside <LLMuxProvider> (config_provider.c) -------------------- */
 
-const char *set_type(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_base_url(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_api_key(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_region(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_project(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_credentials(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_aws_key(cmd_parms *cmd, void *dir, const char *id,
+/* `section` is the provider_section_t that is being read. */
+
+const char *set_type(cmd_parms *cmd, void *section, const char *arg);
+const char *set_base_url(cmd_parms *cmd, void *section, const char *arg);
+const char *set_api_key(cmd_parms *cmd, void *section, const char *arg);
+const char *set_region(cmd_parms *cmd, void *section, const char *arg);
+const char *set_project(cmd_parms *cmd, void *section, const char *arg);
+const char *set_credentials(cmd_parms *cmd, void *section, const char *arg);
+const char *set_aws_key(cmd_parms *cmd, void *section, const char *id,
                         const char *secret, const char *session);
-const char *set_account_name(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_models(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_header(cmd_parms *cmd, void *dir, const char *name,
+const char *set_account_name(cmd_parms *cmd, void *section, const char *arg);
+const char *set_models(cmd_parms *cmd, void *section, const char *arg);
+const char *set_header(cmd_parms *cmd, void *section, const char *name,
                        const char *value);
-const char *set_ability(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_version(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_azure_api(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_ca_file(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_client_cert(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_client_key(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_proxy(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_no_proxy(cmd_parms *cmd, void *dir, const char *arg);
+const char *set_ability(cmd_parms *cmd, void *section, const char *arg);
+const char *set_version(cmd_parms *cmd, void *section, const char *arg);
+const char *set_azure_api(cmd_parms *cmd, void *section, const char *arg);
+const char *set_ca_file(cmd_parms *cmd, void *section, const char *arg);
+const char *set_client_cert(cmd_parms *cmd, void *section, const char *arg);
+const char *set_client_key(cmd_parms *cmd, void *section, const char *arg);
+const char *set_proxy(cmd_parms *cmd, void *section, const char *arg);
+const char *set_no_proxy(cmd_parms *cmd, void *section, const char *arg);
 
 /** When the section is complete: certificate and key may stand in any
  * order. */
@@ -61,10 +57,12 @@ const char *config_identity(cmd_parms *cmd, const provider_section_t *sec);
 
 /* ---- inside <LLMuxModel> (config_model.c) -------------------------- */
 
-const char *set_deployment(cmd_parms *cmd, void *dir, int argc,
+/* `section` is the model_section_t that is being read. */
+
+const char *set_deployment(cmd_parms *cmd, void *section, int argc,
                            char *const argv[]);
-const char *set_fallback(cmd_parms *cmd, void *dir, const char *arg);
-const char *set_strategy(cmd_parms *cmd, void *dir, const char *arg);
+const char *set_fallback(cmd_parms *cmd, void *section, const char *arg);
+const char *set_strategy(cmd_parms *cmd, void *section, const char *arg);
 
 /* ---- the server (config_server.c) ----------------------------------- */
 

@@ -50,17 +50,14 @@ static const char *read_option(cmd_parms *cmd, deployment_line_t *line,
     return config_complain(cmd, word, "it must be weight=N or tags=a,b");
 }
 
-const char *set_deployment(cmd_parms *cmd, void *dir, int argc,
+const char *set_deployment(cmd_parms *cmd, void *section, int argc,
                            char *const argv[])
 {
-    model_section_t *sec = server_conf(cmd->server)->model;
+    model_section_t *sec = section;
     deployment_line_t *line;
     const char *why = NULL;
     int i;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxModel>");
-    }
     if (argc < 2) {
         return "LLMuxDeployment wants a provider and its name for the model";
     }
@@ -76,22 +73,16 @@ const char *set_deployment(cmd_parms *cmd, void *dir, int argc,
     return why ? why : config_name_refused(argv[1]);
 }
 
-const char *set_fallback(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_fallback(cmd_parms *cmd, void *section, const char *arg)
 {
-    model_section_t *sec = server_conf(cmd->server)->model;
+    model_section_t *sec = section;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxModel>");
-    }
     APR_ARRAY_PUSH(sec->fallbacks, const char *) = arg;
     return NULL;
 }
 
-const char *set_strategy(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_strategy(cmd_parms *cmd, void *section, const char *arg)
 {
-    if (!server_conf(cmd->server)->model) {
-        return config_outside(cmd, "<LLMuxModel>");
-    }
     if (strcasecmp(arg, "weighted-shuffle")
         && strcasecmp(arg, "simple-shuffle")) {
         return config_complain(cmd, arg,

@@ -5,27 +5,21 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 
-const char *set_type(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_type(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     sec->kind_name = arg;
     return NULL;
 }
 
-const char *set_base_url(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_base_url(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const char *why = llmux_provider_url_refused(cmd->pool, arg);
     char *url;
     apr_size_t n;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     if (strstr(arg, "${")) {
         why = "the variable in it is not defined";
     }
@@ -40,28 +34,21 @@ const char *set_base_url(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
-const char *set_api_key(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_api_key(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
-    const char *why;
+    provider_section_t *sec = section;
+    const char *why = config_secret(cmd, arg, &sec->provider.key);
 
     config_hide(cmd);
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
-    why = config_secret(cmd, arg, &sec->provider.key);
     return why ? apr_pstrcat(cmd->pool, "LLMuxAPIKey: ", why, NULL) : NULL;
 }
 
 /* Becomes a part of host names and paths. */
-const char *set_region(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_region(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const char *s;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     for (s = arg; *s; s++) {
         if (!apr_isalnum(*s) && *s != '-') {
             return config_complain(cmd, arg,
@@ -72,25 +59,19 @@ const char *set_region(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
-const char *set_project(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_project(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const char *why = config_name_refused(arg);
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     sec->provider.project = arg;
     return why ? config_complain(cmd, arg, why) : NULL;
 }
 
-const char *set_credentials(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_credentials(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     if (!strcasecmp(arg, "environment") || !strcasecmp(arg, "instance")) {
         sec->provider.credentials = strcasecmp(arg, "instance")
             ? "environment" : "instance";
@@ -99,19 +80,16 @@ const char *set_credentials(cmd_parms *cmd, void *dir, const char *arg)
     return config_path(cmd, arg, &sec->provider.credentials);
 }
 
-const char *set_aws_key(cmd_parms *cmd, void *dir, const char *id,
+const char *set_aws_key(cmd_parms *cmd, void *section, const char *id,
                         const char *secret, const char *session)
 {
     const char *const words[] = { id, secret, session };
     const llmux_secret_t *keys[] = { NULL, NULL, NULL };
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const char *why = NULL;
     int i;
 
     config_hide(cmd);
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     for (i = 0; i < 3 && words[i] && !why; i++) {
         why = config_secret(cmd, words[i], &keys[i]);
     }
@@ -123,26 +101,20 @@ const char *set_aws_key(cmd_parms *cmd, void *dir, const char *id,
     return NULL;
 }
 
-const char *set_account_name(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_account_name(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const char *why = config_name_refused(arg);
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     sec->provider.account = arg;
     return why ? config_complain(cmd, arg, why) : NULL;
 }
 
-const char *set_models(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_models(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const char *why = config_name_refused(arg);
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     if (why) {
         return config_complain(cmd, arg, why);
     }
@@ -151,19 +123,14 @@ const char *set_models(cmd_parms *cmd, void *dir, const char *arg)
 }
 
 /* A header may carry a key, so its value is hidden like one. */
-const char *set_header(cmd_parms *cmd, void *dir, const char *name,
+const char *set_header(cmd_parms *cmd, void *section, const char *name,
                        const char *value)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const llmux_secret_t *secret;
-    llmux_header_t *h;
-    const char *why;
+    const char *why = config_secret(cmd, value, &secret);
 
     config_hide(cmd);
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
-    why = config_secret(cmd, value, &secret);
     if (!why) {
         value = llmux_slice_str(cmd->pool, llmux_secret_reveal(secret));
         why = llmux_provider_header_refused(name, value);
@@ -171,20 +138,15 @@ const char *set_header(cmd_parms *cmd, void *dir, const char *name,
     if (why) {
         return config_complain(cmd, name, why);
     }
-    h = apr_array_push(sec->provider.headers);
-    h->name = name;
-    h->value = value;
+    llmux_header_add(sec->provider.headers, name, value);
     return NULL;
 }
 
-const char *set_ability(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_ability(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     unsigned int bit = llmux_ability_named(arg + (*arg != '\0'));
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     if ((*arg != '+' && *arg != '-') || !bit) {
         return config_complain(cmd, arg,
             apr_pstrcat(cmd->pool, "write + or - and one of ",
@@ -201,14 +163,11 @@ const char *set_ability(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
-const char *set_version(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_version(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     const char *s;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     for (s = arg; *s; s++) {
         if (!apr_isalnum(*s) && *s != '-' && *s != '.') {
             return config_complain(cmd, arg, "a version looks like 2024-10-21");
@@ -218,13 +177,10 @@ const char *set_version(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
-const char *set_azure_api(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_azure_api(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     if (strcasecmp(arg, "v1") && strcasecmp(arg, "deployment")) {
         return config_complain(cmd, arg, "it must be deployment or v1");
     }
@@ -232,49 +188,37 @@ const char *set_azure_api(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
-const char *set_ca_file(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_ca_file(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     return config_path(cmd, arg, &sec->provider.upstream.ca_file);
 }
 
-const char *set_client_cert(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_client_cert(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     return config_path(cmd, arg, &sec->provider.upstream.cert_file);
 }
 
-const char *set_client_key(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_client_key(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
     return config_path(cmd, arg, &sec->provider.upstream.key_file);
 }
 
-const char *set_proxy(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_proxy(cmd_parms *cmd, void *section, const char *arg)
 {
     static const char *const schemes[] = {
         "http://", "https://", "socks5://", "socks5h://", NULL
     };
-    provider_section_t *sec = config_provider(cmd);
+    provider_section_t *sec = section;
     int i;
 
     if (strchr(arg, '@')) {
         config_hide(cmd);
-    }
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
     }
     if (!strcasecmp(arg, "none") || !strcasecmp(arg, "environment")) {
         sec->provider.upstream.proxy = !strcasecmp(arg, "none") ? "" : NULL;
@@ -291,15 +235,11 @@ const char *set_proxy(cmd_parms *cmd, void *dir, const char *arg)
            "http://, https://, socks5:// or socks5h://";
 }
 
-const char *set_no_proxy(cmd_parms *cmd, void *dir, const char *arg)
+const char *set_no_proxy(cmd_parms *cmd, void *section, const char *arg)
 {
-    provider_section_t *sec = config_provider(cmd);
-    const char *so_far;
+    provider_section_t *sec = section;
+    const char *so_far = sec->provider.upstream.no_proxy;
 
-    if (!sec) {
-        return config_outside(cmd, "<LLMuxProvider>");
-    }
-    so_far = sec->provider.upstream.no_proxy;
     sec->provider.upstream.no_proxy =
         so_far ? apr_pstrcat(cmd->pool, so_far, ",", arg, NULL) : arg;
     return NULL;

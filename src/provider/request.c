@@ -11,15 +11,6 @@
 
 /* ---- headers up ------------------------------------------------------ */
 
-static void add(apr_array_header_t *headers, const char *name,
-                const char *value)
-{
-    llmux_header_t *h = apr_array_push(headers);
-
-    h->name = name;
-    h->value = value;
-}
-
 static const struct {
     const char *header, *prefix;
 } auths[] = {
@@ -42,9 +33,9 @@ static void sign_by_key(apr_pool_t *p, const llmux_provider_t *pr,
         return;
     }
     key = llmux_secret_reveal(pr->key);
-    add(headers, auths[pr->kind->auth].header,
-        apr_psprintf(p, "%s%.*s", auths[pr->kind->auth].prefix, (int)key.len,
-                     key.data));
+    llmux_header_add(headers, auths[pr->kind->auth].header,
+                     apr_psprintf(p, "%s%.*s", auths[pr->kind->auth].prefix,
+                                  (int)key.len, key.data));
 }
 
 /* Comes last: AWS signs what all other headers say. */
@@ -55,11 +46,11 @@ static void sign_by_grant(apr_pool_t *p, const llmux_provider_t *pr,
         llmux_sigv4_sign(p, rq, out->grant, pr->region, "bedrock", out->now);
     }
     else {
-        add(rq->headers, "Authorization",
-            apr_pstrcat(p, "Bearer ", out->grant->token, NULL));
+        llmux_header_add(rq->headers, "Authorization",
+                         apr_pstrcat(p, "Bearer ", out->grant->token, NULL));
         if (pr->credential->quota_project) {
-            add(rq->headers, "x-goog-user-project",
-                pr->credential->quota_project);
+            llmux_header_add(rq->headers, "x-goog-user-project",
+                             pr->credential->quota_project);
         }
     }
 }
@@ -85,7 +76,7 @@ static void pass_up(apr_array_header_t *headers, const llmux_outgoing_t *out)
         const char *value = apr_table_get(out->client_headers, up[i].name);
 
         if (value && (out->same_dialect || !up[i].vendor)) {
-            add(headers, up[i].name, value);
+            llmux_header_add(headers, up[i].name, value);
         }
     }
 }
@@ -111,7 +102,7 @@ static void configured(const llmux_provider_t *pr,
             APR_ARRAY_IDX(headers, k, llmux_header_t) = *h;
         }
         else {
-            add(headers, h->name, h->value);
+            llmux_header_add(headers, h->name, h->value);
         }
     }
 }
@@ -146,17 +137,18 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     rq->url = llmux_provider_url(p, d, out->dialect, out->streamed);
     rq->body = out->body;
     rq->headers = apr_array_make(p, 12, sizeof(llmux_header_t));
-    add(rq->headers, "Content-Type", "application/json");
+    llmux_header_add(rq->headers, "Content-Type", "application/json");
     if (out->streamed) {
-        add(rq->headers, "Accept", streams[out->dialect->frame]);
+        llmux_header_add(rq->headers, "Accept", streams[out->dialect->frame]);
     }
-    add(rq->headers, "User-Agent", "mod_llmux");
-    add(rq->headers, "X-Request-ID", out->request_id);
+    llmux_header_add(rq->headers, "User-Agent", "mod_llmux");
+    llmux_header_add(rq->headers, "X-Request-ID", out->request_id);
     if (strcmp(out->request_id, out->exchange_id)) {
-        add(rq->headers, "X-LLMux-Exchange-ID", out->exchange_id);
+        llmux_header_add(rq->headers, "X-LLMux-Exchange-ID", out->exchange_id);
     }
     if (pr->kind->address == LLMUX_ADDRESS_ANTHROPIC) {
-        add(rq->headers, "anthropic-version", anthropic_version(pr, out));
+        llmux_header_add(rq->headers, "anthropic-version",
+                         anthropic_version(pr, out));
     }
     sign_by_key(p, pr, rq->headers);
     pass_up(rq->headers, out);

@@ -344,15 +344,6 @@ static const stage_t error = { say_error };
 
 /* ---- the wire --------------------------------------------------------- */
 
-static void add_header(llmux_response_t *r, const char *name,
-                       const char *value)
-{
-    llmux_header_t *h = apr_array_push(r->headers);
-
-    h->name = name;
-    h->value = value;
-}
-
 static void prepare(wire_t *w, apr_pool_t *p)
 {
     const llmux_error_t *e = w->answer.error;
@@ -363,8 +354,9 @@ static void prepare(wire_t *w, apr_pool_t *p)
     w->head.content_type = streamed ? "text/event-stream; charset=utf-8"
                                     : "application/json";
     w->head.headers = apr_array_make(p, 2, sizeof(llmux_header_t));
-    add_header(&w->head, "Content-Type", w->head.content_type);
-    add_header(&w->head, "x-request-id", llmux_random_id(w->env, p, "req_"));
+    llmux_header_add(w->head.headers, "Content-Type", w->head.content_type);
+    llmux_header_add(w->head.headers, "x-request-id",
+                     llmux_random_id(w->env, p, "req_"));
 }
 
 static llmux_wire_t *demo_open(apr_pool_t *p, const llmux_env_t *env,

@@ -31,6 +31,15 @@ void llmux_wait_until(llmux_wait_t *w, apr_time_t deadline)
     }
 }
 
+void llmux_header_add(apr_array_header_t *headers, const char *name,
+                      const char *value)
+{
+    llmux_header_t *h = apr_array_push(headers);
+
+    h->name = name;
+    h->value = value;
+}
+
 const char *llmux_response_header(const llmux_response_t *r,
                                   const char *name)
 {

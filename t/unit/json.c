@@ -224,6 +224,9 @@ static void navigation(void)
         seen = apr_pstrcat(pool, seen, raw(e), ";", NULL);
     }
     is_str(seen, "1;[];{\"x\":[2]};\"s\";", "walks an array");
+    ok(llmux_json_element(a) == llmux_json_first(a), "from its first element");
+    ok(!llmux_json_element(v) && !llmux_json_element(parse("[]"))
+       && !llmux_json_element(parse("\"s\"")), "which only an array has");
     seen = "";
     for (m = llmux_json_first(v); m; m = llmux_json_next_member(v, m)) {
         seen = apr_pstrcat(pool, seen, llmux_json_cstr(pool, m), "=",
@@ -256,6 +259,7 @@ static void nothing(void)
     is_str(llmux_json_kind_name(NULL), "nothing", "called nothing");
     ok(!llmux_json_get(NULL, "a") && !llmux_json_get_any(NULL, "a")
        && !llmux_json_at(NULL, 0) && !llmux_json_first(NULL)
+       && !llmux_json_element(NULL)
        && !llmux_json_next(NULL, NULL) && !llmux_json_next_member(NULL, NULL)
        && !llmux_json_value(NULL), "nothing in nothing");
     is_int(llmux_json_count(NULL), 0, "none of it");

@@ -1,4 +1,4 @@
-/* text.c - slices, base64, data URLs, durations, sizes, Retry-After. */
+/* text.c - slices, URLs, base64, data URLs, durations, sizes, Retry-After. */
 
 #include "llmux/core.h"
 #include "tap.h"
@@ -38,23 +38,79 @@ static void slices(apr_pool_t *p)
     is_str(llmux_slice_str(p, absent), "", "absent is an empty C string");
 }
 
+static const struct {
+    const char *text;
+    int points;
+} lengths[] = {
+    { "", 0 }, { "abc", 3 }, { "\xc3\xa9", 1 }, { "a\xe2\x82\xac" "b", 3 },
+    { "\xf0\x9f\x98\x80\xf0\x9f\x98\x80", 2 }, { "e\xcc\x81", 2 },
+    { "\xef\xbb\xbf\x7f", 2 }
+};
+
+static void points(void)
+{
+    llmux_slice_t nul = { "a\0b", 3 };
+    apr_size_t i;
+
+    for (i = 0; i < COUNT(lengths); i++) {
+        is_int(llmux_slice_points(llmux_slice(lengths[i].text)),
+               lengths[i].points, "code points");
+    }
+    is_int(llmux_slice_points(nul), 3, "a NUL is one");
+    is_int(llmux_slice_points(absent), 0, "absent has none");
+}
+
+/* ---- URLs ------------------------------------------------------------ */
+
+static const struct {
+    const char *text, *escaped;
+} escapes[] = {
+    { "", "" },
+    { "AZaz09-._~", "AZaz09-._~" },
+    { "a b+c", "a%20b%2Bc" },
+    { "/:@[]`{", "%2F%3A%40%5B%5D%60%7B" },
+    { "%2F", "%252F" },
+    { "&=?#", "%26%3D%3F%23" },
+    { "\xc3\xa9\x7f\xff\n", "%C3%A9%7F%FF%0A" }
+};
+
+static void url_escapes(apr_pool_t *p)
+{
+    llmux_slice_t nul = { "a\0b", 3 };
+    llmux_buf_t *out = llmux_buf_create(p, 64);
+    apr_size_t i;
+
+    for (i = 0; i < COUNT(escapes); i++) {
+        llmux_buf_reset(out);
+        llmux_url_escape(out, llmux_slice(escapes[i].text));
+        is_str(llmux_slice_str(p, llmux_buf_slice(out)), escapes[i].escaped,
+               "escaped");
+    }
+    llmux_url_escape(out, nul);
+    is_str(llmux_slice_str(p, llmux_buf_slice(out)),
+           "%C3%A9%7F%FF%0Aa%00b", "appended, a NUL too");
+    llmux_url_escape(out, absent);
+    is_int(llmux_buf_slice(out).len, 20, "nothing of absent");
+}
+
 /* ---- base64 ---------------------------------------------------------- */
 
 /* The last one's loose form has stray bits, which are forgiven. */
 static const struct {
     const char *text;
     const char *base64;
+    const char *url;            /* in the other alphabet */
     const char *loose;
 } pairs[] = {
-    { "",             "",                 " \r\n\t"                 },
-    { "f",            "Zg==",             "Zg"                      },
-    { "fo",           "Zm8=",             "Zm8"                     },
-    { "foo",          "Zm9v",             "Zm 9v\n"                 },
-    { "foob",         "Zm9vYg==",         "Zm9v Yg= ="              },
-    { "fooba",        "Zm9vYmE=",         "Zm9vYmE"                 },
-    { "foobar",       "Zm9vYmFy",         "\fZm9v\vYmFy "           },
-    { "\xfb\xff\xfe", "+//+",             "-__-"                    },
-    { "\xff",         "/w==",             "_x"                      }
+    { "",             "",         "",         " \r\n\t"         },
+    { "f",            "Zg==",     "Zg",       "Zg"              },
+    { "fo",           "Zm8=",     "Zm8",      "Zm8"             },
+    { "foo",          "Zm9v",     "Zm9v",     "Zm 9v\n"         },
+    { "foob",         "Zm9vYg==", "Zm9vYg",   "Zm9v Yg= ="      },
+    { "fooba",        "Zm9vYmE=", "Zm9vYmE",  "Zm9vYmE"         },
+    { "foobar",       "Zm9vYmFy", "Zm9vYmFy", "\fZm9v\vYmFy "   },
+    { "\xfb\xff\xfe", "+//+",     "-__-",     "-__-"            },
+    { "\xff",         "/w==",     "_w",       "_x"              }
 };
 
 static const char *const not_base64[] = {
@@ -73,6 +129,9 @@ static void base64(apr_pool_t *p)
 
         is_str(llmux_base64_encode(p, llmux_slice(text)).data,
                pairs[i].base64, "encoded");
+        is_str(llmux_slice_str(p, llmux_base64url_encode(p,
+                                                         llmux_slice(text))),
+               pairs[i].url, "encoded for URLs");
         is_str(llmux_base64_decode(p, llmux_slice(pairs[i].base64)).data, text,
                "decoded");
         is_str(llmux_base64_decode(p, llmux_slice(pairs[i].loose)).data, text,
@@ -84,6 +143,7 @@ static void base64(apr_pool_t *p)
     }
     ok(!llmux_base64_decode(p, nul).data, "refused: a NUL");
     ok(!llmux_base64_encode(p, absent).data
+       && !llmux_base64url_encode(p, absent).data
        && !llmux_base64_decode(p, absent).data, "absent stays absent");
 }
 
@@ -306,6 +366,8 @@ int main(void)
     apr_initialize();
     apr_pool_create(&p, NULL);
     slices(p);
+    points();
+    url_escapes(p);
     base64(p);
     base64_all_bytes(p);
     data_urls(p);

@@ -146,6 +146,21 @@ static void test_children(apr_pool_t *p)
     expect(v, T0, LLMUX_VAULT_HAVE, "ours", "... and all have it");
 }
 
+/* It takes the lease and is no more. */
+static void test_dead_child(apr_pool_t *p)
+{
+    llmux_vault_t *v = llmux_vault_create(p);
+    llmux_grant_t g;
+    int status;
+
+    if (fork() == 0) {
+        _exit(llmux_vault_take(v, T0, &g));
+    }
+    wait(&status);
+    ok(WEXITSTATUS(status) == LLMUX_VAULT_FETCH, "a child fetches, and dies");
+    expect(v, T0 + 1, LLMUX_VAULT_FETCH, "", "nobody waits for it");
+}
+
 int main(void)
 {
     apr_pool_t *p;
@@ -156,6 +171,7 @@ int main(void)
     test_failures(p);
     test_refusals(p);
     test_children(p);
+    test_dead_child(p);
     apr_pool_destroy(p);
     return tap_done();
 }

@@ -21,6 +21,7 @@ use JSON::PP ();
 use LLMux::Guard;
 use LLMux::Place qw(tree build as_root patience wait_until temp_dir drop_dir
                     free_port run slurp spew);
+use LLMux::Units qw(preloads);
 use POSIX ();
 
 my %running;        # by process id; belongs to the process in {owner}
@@ -129,9 +130,7 @@ sub environment
 
     if ($ENV{LLMUX_ASAN}) {
         my $dir = $self->{dir};
-        my @libs = map { chomp(my $path = `gcc -print-file-name=lib$_.so`);
-                         $path } qw(asan ubsan);
-        $env{LD_PRELOAD} = join ' ', grep { -e } @libs;
+        $env{LD_PRELOAD} = preloads();
         $env{ASAN_OPTIONS} = "detect_leaks=0:log_path=$dir/asan";
         $env{UBSAN_OPTIONS} = "print_stacktrace=1:log_path=$dir/ubsan";
     }

@@ -4,7 +4,10 @@ package LLMux::Units;
 
 use strict;
 use warnings;
-use LLMux::Place qw(run tree);
+use LLMux::Place qw(run tree build);
+
+use Exporter 'import';
+our @EXPORT_OK = qw(preloads);
 
 # {tests => [[good, name, comments]], skip => why, problems => [...]}
 sub run_unit
@@ -20,10 +23,21 @@ sub run_unit
     return $result;
 }
 
+# What finds the use of a pool's memory after its end, behind the sanitizers'
+# own libraries.
+sub preloads
+{
+    return undef if !$ENV{LLMUX_ASAN};
+    my @libs = map { chomp(my $path = `gcc -print-file-name=lib$_.so`); $path }
+        qw(asan ubsan);
+    return join ' ', grep { -e } @libs, build() . '/pools.so';
+}
+
 # A sanitizer's complaint must not pass as a mere note.
 sub sanitizers
 {
-    return { ASAN_OPTIONS => $ENV{ASAN_OPTIONS} // 'detect_leaks=1',
+    return { LD_PRELOAD => preloads(),
+             ASAN_OPTIONS => $ENV{ASAN_OPTIONS} // 'detect_leaks=1',
              UBSAN_OPTIONS => $ENV{UBSAN_OPTIONS}
                  // 'halt_on_error=1:print_stacktrace=1' };
 }
