@@ -2,8 +2,7 @@
  * as bytes that pass (head, merge, edit), and understood and written anew for
  * a provider of each dialect.
  *
- * covers: src/dialect/fields.c src/dialect/responses.c
- *         src/dialect/responses_edit.c
+ * covers: src/dialect/responses.c src/dialect/responses_edit.c
  *         src/dialect/responses_read.c src/dialect/responses_read_items.c
  *         src/dialect/responses_read_parts.c
  *         src/dialect/responses_read_media.c src/dialect/openai_media.c

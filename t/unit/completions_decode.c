@@ -233,7 +233,7 @@ static void test_memory(void)
         llmux_stream_feed(s, line, strlen(line));
     }
     after = apr_palloc(p, 8);
-    ok(after == before + 8, "5000 events leave nothing in the pool");
+    ok(are_neighbours(before, after), "5000 events leave nothing in the pool");
     ok(count > 10000, "... and they were heard");
     apr_pool_destroy(p);
 }

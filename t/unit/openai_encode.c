@@ -421,7 +421,7 @@ static void constant_memory(apr_pool_t *p)
         }
     }
     last = apr_palloc(p, 8);
-    ok(last - first == 8, "streaming takes no memory from the pool");
+    ok(are_neighbours(first, last), "streaming takes no memory from the pool");
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <apr_general.h>
@@ -46,6 +47,14 @@ static int is_str(const char *got, const char *want, const char *name)
                want ? want : "(null)");
     }
     return good;
+}
+
+/** Was nothing taken from the pool between these two blocks of 8 bytes? Cannot
+ * be seen where each allocation is one of malloc()'s (t/lib/pools.c). */
+__attribute__((unused))
+static int are_neighbours(const char *before, const char *after)
+{
+    return getenv("LLMUX_ASAN") || after - before == 8;
 }
 
 /** Two numbers are the same. */
