@@ -1,7 +1,6 @@
 /* anthropic_decode.c - fuzzes the decoder of Anthropic messages.
  *
- * covers: src/dialect/anthropic_decode.c src/dialect/blocks.c
- *         src/dialect/stream.c
+ * covers: src/dialect/anthropic_decode.c
  */
 
 #include "decode.h"

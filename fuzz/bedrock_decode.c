@@ -5,6 +5,7 @@
  * are.
  *
  * covers: src/dialect/bedrock.c src/dialect/bedrock_decode.c
+ *         src/dialect/blocks.c
  */
 
 #include "decode.h"

@@ -2,7 +2,6 @@
  *
  * covers: src/dialect/gemini_decode.c src/dialect/gemini_logprobs.c
  *         src/dialect/gemini_text.c src/dialect/gemini_words.c
- *         src/dialect/stream.c
  */
 
 #include "decode.h"

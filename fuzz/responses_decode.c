@@ -1,7 +1,7 @@
 /* responses_decode.c - fuzzes the decoder of OpenAI's Responses API.
  *
  * covers: src/dialect/responses_decode.c src/dialect/responses_decode_items.c
- *         src/dialect/responses_decode_parts.c src/dialect/stream.c
+ *         src/dialect/responses_decode_parts.c
  */
 
 #include "decode.h"

@@ -254,8 +254,61 @@ subtest 'models in the shape of who asks' => sub {
         'one of them';
 };
 
+# Azure's SDK names no version in the path, but in the query; only chats,
+# completions and embeddings have a deployment there.
+subtest "Azure's paths without a deployment" => sub {
+    my $version = '?api-version=2025-04-01-preview';
+    my $res = post($httpd, "/openai/responses$version",
+                   { model => 'ant/m', input => $text });
+    is $res->status, 200, 'Responses' or diag $res->body;
+    is $door{responses}{whole}->($res->json), $text, '... says it';
+    $res = post($httpd, "/openai/responses/input_tokens$version",
+                { model => 'ant/m', input => $text });
+    ok $res->json->{input_tokens}, 'what they would cost' or diag $res->body;
+    is get($httpd, "/openai/models$version")->json->{object}, 'list', 'models';
+    is get($httpd, "/openai/models/two$version")->json->{id}, 'two', 'a model';
+};
+
+subtest "a body that is another dialect's than its path says" => sub {
+    my @words = (messages => [{ role => 'user', content => 'Hi there' }]);
+    my @chat_tools = (tools => [{ type => 'function', function => {
+        name => 'f', parameters => { type => 'object' } } }]);
+    my @claude_tools = (tools => [{ name => 'f',
+        input_schema => { type => 'object', properties => {
+            function => { type => 'string' } } } }]);
+    my @claude = ({ system => 'Be brief.' }, { stop_sequences => ['x'] },
+                  { tools => [{ name => 'f',
+                                input_schema => { type => 'object' } }] });
+    my @openai = ({ stop => ['x'] }, { n => 1 }, { @chat_tools });
+
+    for my $provider (@providers) {
+        for my $more (@claude) {
+            my $res = post($httpd, '/v1/chat/completions', {
+                model => "$provider/m", max_tokens => 9, @words, %$more });
+            is $res->json->{content}[0]{text}, 'Hi there',
+                "Anthropic's to $provider: " . join ' ', keys %$more
+                or diag $res->body;
+        }
+        for my $more (@openai) {
+            my $res = post($httpd, '/v1/messages', {
+                model => "$provider/m", max_tokens => 9, @words, %$more });
+            is $res->json->{choices}[0]{message}{content}, 'Hi there',
+                "OpenAI's to $provider: " . join ' ', keys %$more
+                or diag $res->body;
+        }
+    }
+    my $res = post($httpd, '/v1/chat/completions', { model => 'nobody/m',
+        system => 'x', max_tokens => 9, @words });
+    is $res->json->{type}, 'error', 'an error, in its own dialect';
+    $res = post($httpd, '/v1/messages', { model => 'ant/m', max_tokens => 9,
+        @words, @claude_tools });
+    is $res->json->{type}, 'message',
+        'a member called function makes no tool of OpenAI';
+};
+
 subtest 'answers that nobody keeps' => sub {
-    for my $path ('/v1/responses/resp_1', '/openai/v1/responses/resp_1') {
+    for my $path ('/v1/responses/resp_1', '/openai/v1/responses/resp_1',
+                  '/openai/responses/resp_1') {
         my $res = get($httpd, $path);
         is $res->status, 404, 'cannot be had';
         like $res->json->{error}{message}, qr/'resp_1' is not kept here/,

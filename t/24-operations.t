@@ -245,6 +245,9 @@ for my $model (sort keys %embeds) {
                    @{ $res->json->{data} }],
             [[0, \@vector], [1, \@vector]], 'two of them';
 
+        like $model, qr{/\Q@{[ $res->json->{model} ]}\E$},
+            'by whom, also where that is not said' if $model !~ /^oll/;
+
         ($res) = ask('/v1/embeddings', { model => $model, input => ['a', 'b'],
                                          encoding_format => 'base64' })
             if $model !~ /^oai/;

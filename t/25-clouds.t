@@ -147,6 +147,8 @@ subtest 'Bedrock: keys that last' => sub {
     my $res = ask('fixed/anthropic.claude-sonnet-4:0');
     is $res->status, 200, 'answered' or diag $res->body;
     is $res->json->{choices}[0]{message}{content}, 'hello', '... hello';
+    is $res->json->{model}, 'anthropic.claude-sonnet-4:0',
+        '... by the model that was asked, since Bedrock does not say it';
     my ($rq) = seen();
     is $rq->{target}, '/model/anthropic.claude-sonnet-4%3A0/converse',
         'the model stands in the path';

@@ -392,7 +392,7 @@ subtest 'many at once, and each gets his own' => sub {
     }
     is $answered, 200, '200 requests over 50 connections';
     is_deeply \@wrong, [], 'each answer belongs to its question';
-    cmp_ok $again, '<', 20, 'few had to come again';
+    cmp_ok $again, '<', 50, 'few had to come again';
     $_->close for @clients;
     all_complete('60 streams at once', open_streams($httpd, 60, 'm+gap=5', 30));
     settles($httpd, 'after them');

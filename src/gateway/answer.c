@@ -167,11 +167,26 @@ void answer_next_run(attempt_t *a)
     a->usage = nothing;
 }
 
+/* Who does not say which model answers (Bedrock, Gemini's vectors) is the one
+ * that was asked. */
+static const llmux_event_t *named(const attempt_t *a, const llmux_event_t *ev,
+                                  llmux_event_t *own)
+{
+    if (ev->kind != LLMUX_EV_START || ev->name.len) {
+        return ev;
+    }
+    *own = *ev;
+    own->name = a->target.model;
+    return own;
+}
+
 void answer_event(void *baton, const llmux_event_t *ev)
 {
     attempt_t *a = baton;
+    llmux_event_t own;
 
     note(a, ev);
+    ev = named(a, ev, &own);
     if (a->relay || a->error
         || (ev->kind == LLMUX_EV_PING && !a->x->headers_sent)) {
         return;
