@@ -311,6 +311,29 @@ subtest 'counts by who serves the model' => sub {
         or diag $res->body;
 };
 
+subtest 'counts by Bedrock, where it does' => sub {
+    my %claude = (headers => { 'anthropic-version' => '2023-06-01' });
+    my %body = (messages => [{ role => 'user', content => 'Hi there' }],
+        system => 'Be brief.', max_tokens => 99, temperature => 0.5,
+        tools => [{ name => 'f', input_schema => { type => 'object' } }]);
+
+    $mock->rules({ path => '/model/claude/count-tokens$', do => { json => {
+        inputTokens => 42 } } }, { path => '/count-tokens$', do => {
+            status => 400, json => { message => 'The provided model does '
+                . 'not support counting tokens' } } }, @rules);
+    my ($res, $rq) = ask('/v1/messages/count_tokens',
+                         { model => 'bed/claude', %body }, %claude);
+    is $res->json->{input_tokens}, 42, 'its number' or diag $res->body;
+    is join(' ', sort keys %{ $rq->{json}{input}{converse} }),
+        'messages system toolConfig', 'asked for what counts';
+    ($res) = ask('/v1/messages/count_tokens', { model => 'bed/nova', %body },
+                 %claude);
+    is $res->status, 200, 'a model that it does not count for'
+        or diag $res->body;
+    is $res->header('X-LLMux-Token-Count'), 'estimate', '... is estimated';
+    $mock->rules(@rules);
+};
+
 subtest 'counts by ourselves' => sub {
     my %claude = (headers => { 'anthropic-version' => '2023-06-01' });
     my @words = (messages => [{ role => 'user', content => 'Hi there' }]);

@@ -641,6 +641,7 @@ extern const llmux_dialect_t llmux_dialect_completions; /* OpenAI's legacy */
 extern const llmux_dialect_t llmux_dialect_anthropic_count;
 extern const llmux_dialect_t llmux_dialect_gemini_count;
 extern const llmux_dialect_t llmux_dialect_responses_count;
+extern const llmux_dialect_t llmux_dialect_bedrock_count;
 
 extern const llmux_dialect_t llmux_dialect_embeddings;  /* OpenAI's */
 extern const llmux_dialect_t llmux_dialect_gemini_embed;

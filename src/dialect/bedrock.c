@@ -93,6 +93,7 @@ const llmux_dialect_t llmux_dialect_bedrock = {
     .single = 1,
     .op = LLMUX_OP_CHAT,
     .embed = &llmux_dialect_bedrock_embed,
+    .count = &llmux_dialect_bedrock_count,
     .frame = LLMUX_FRAME_AWS,
     .write = llmux_bedrock_write,
     .decoder = llmux_bedrock_decoder,

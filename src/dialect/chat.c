@@ -202,6 +202,7 @@ const llmux_dialect_t *llmux_dialect_named(const char *name)
         &llmux_dialect_anthropic_count,
         &llmux_dialect_gemini_count,
         &llmux_dialect_responses_count,
+        &llmux_dialect_bedrock_count,
         &llmux_dialect_embeddings,
         &llmux_dialect_gemini_embed,
         &llmux_dialect_gemini_batch_embed,

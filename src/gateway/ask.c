@@ -207,6 +207,14 @@ static void plan_on(llmux_exchange_t *x, const attempt_t *a)
     x->pick.not_before = 0;
 }
 
+/* Bedrock counts for some models, and calls the request invalid for others. */
+static int has_no_count(const llmux_exchange_t *x, const attempt_t *a)
+{
+    return x->dialect->op == LLMUX_OP_COUNT
+        && a->deployment->provider->kind->address == LLMUX_ADDRESS_BEDROCK
+        && a->failed == LLMUX_FAILED_REQUEST;
+}
+
 /* @return whether another attempt may be made */
 static int fail_attempt(llmux_exchange_t *x)
 {
@@ -216,6 +224,7 @@ static int fail_attempt(llmux_exchange_t *x)
     llmux_meter_attempt(x->service->state, a->deployment->series, 1,
                         a->error->kind);
     plan_on(x, a);
+    x->uncounted |= has_no_count(x, a);
     x->error = last_word(x, a->error);
     if (x->content_sent) {
         return 0;

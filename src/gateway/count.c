@@ -40,7 +40,8 @@ static int is_exact(const llmux_exchange_t *x, llmux_tokens_t tokens)
 
 int count_is_ours(const llmux_exchange_t *x)
 {
-    return x->dialect->op == LLMUX_OP_COUNT && !x->record.attempts;
+    return x->dialect->op == LLMUX_OP_COUNT
+        && (!x->record.attempts || x->uncounted);
 }
 
 go_e count_answer(llmux_exchange_t *x)

@@ -41,6 +41,8 @@ struct llmux_exchange_t {
     llmux_slice_t provider;         /* the body's own choice, or absent */
     llmux_chat_t *chat;             /* made when a provider needs it */
     const llmux_error_t *unreadable;    /* ... or why it cannot be */
+    int uncounted;                  /* a provider who counts for some of its
+                                     * models does not for this one */
     int no_tokens;                  /* those of earlier turns were refused:
                                      * they are left out */
     apr_array_header_t *media;      /* llmux_media_t *: those by URL, or once

@@ -108,6 +108,7 @@ static const char *cohere_url(const place_t *at)
 static const char *bedrock_url(const place_t *at)
 {
     const char *verb = at->dialect->op == LLMUX_OP_EMBED ? "/invoke"
+        : at->dialect->op == LLMUX_OP_COUNT ? at->dialect->path
         : at->streamed ? "/converse-stream" : "/converse";
 
     return apr_pstrcat(at->p, at->base, "/model/", escape(at->p, at->model),
