@@ -3,8 +3,9 @@
  *
  * A job is a line of input: dialect, the path's model ("-" where the body has
  * it), another model and file, with a tab between them. The answer is a line of
- * JSON: "same", the bytes for the model that was asked for, and "other", those
- * for the other one; or "param" and "message" of the refusal.
+ * JSON: "same", the bytes for the model that was asked for, "other", those for
+ * the other one, and of chats "written", the request read and written anew, or
+ * "unwritten", why that cannot be; or "param" and "message" of the refusal.
  */
 
 #include <stdio.h>
@@ -31,6 +32,28 @@ static void put_edited(apr_pool_t *p, llmux_jw_t *w, const char *name,
     llmux_jw_str(w, llmux_buf_slice(out));
 }
 
+/* What a translation knows of it. */
+static void put_written(apr_pool_t *p, llmux_jw_t *w,
+                        const llmux_dialect_t *d, const llmux_head_t *head,
+                        llmux_slice_t body)
+{
+    const llmux_target_t target = {
+        .name = "The provider", .model = head->model, .can = ~0u
+    };
+    llmux_buf_t *out = llmux_buf_create(p, TEXT_MAX);
+    llmux_chat_t *chat = llmux_chat_create(p);
+    const llmux_error_t *err = d->read(chat, llmux_json_parse(p, body, 0,
+                                                              NULL));
+
+    if (!err) {
+        chat->model = head->model;
+        chat->stream = head->stream == LLMUX_YES;
+        err = d->write(out, chat, &target, llmux_warnings_create(p, 0), p);
+    }
+    llmux_jw_key(w, err ? "unwritten" : "written");
+    llmux_jw_str(w, err ? llmux_slice(err->message) : llmux_buf_slice(out));
+}
+
 static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
                     const char *model, const char *other,
                     llmux_slice_t body)
@@ -51,6 +74,9 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
     }
     put_edited(p, w, "same", d, &head, body, head.model);
     put_edited(p, w, "other", d, &head, body, llmux_slice(other));
+    if (d->op == LLMUX_OP_CHAT) {
+        put_written(p, w, d, &head, body);
+    }
 }
 
 /* ---- jobs ------------------------------------------------------------ */

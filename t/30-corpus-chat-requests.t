@@ -1,0 +1,132 @@
+# 30-corpus-chat-requests.t - every recorded request of chat completions, read
+# and written in its own dialect, says the same.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use LLMux::Test;
+use JSON::PP ();
+use LLMux::Units;
+
+my $corpus = corpus_or_skip();
+my @cases = grep { $corpus->request($_) =~ /"messages"/ }
+    $corpus->cases(api => 'openai-chat');
+my $dir = temp_dir('chats');
+my $program = build() . '/tools/edit';
+my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
+    ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
+    $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(), timeout => 600);
+is $status, 0, 'the program builds' or diag $out;
+
+spew("$dir/jobs", join '', map { join("\t", 'openai', '-', 'other',
+    "$corpus->{dir}/$_->{request_file}") . "\n" } @cases);
+($status, $out) = run(['/bin/sh', '-c', 'exec "$1" <"$2"', 'sh', $program,
+    "$dir/jobs"], timeout => 120, env => LLMux::Units::sanitizers());
+is $status, 0, 'it did all of its work' or diag substr $out, 0, 2000;
+my @lines = map { from_json($_) } grep { /^\{/ } split /\n/, $out;
+is scalar @lines, scalar @cases, 'every request was taken';
+
+# ---- the same, said otherwise
+
+# Older names, and those of servers that are nearly OpenAI.
+my %effort = (enabled => 'medium');
+
+sub modern
+{
+    my ($rq) = @_;
+    my ($thinking, $reasoning) = map { $_ || {} }
+        delete @$rq{qw(thinking reasoning)};
+    my $effort = $reasoning->{effort} || ($reasoning->{enabled}
+        || ($thinking->{type} // '') eq 'enabled' ? $effort{enabled} : undef);
+
+    $rq->{max_completion_tokens} //= delete $rq->{max_tokens};
+    $rq->{reasoning_effort} //= $effort;
+    $rq->{tools} ||= [map { { function => $_ } }
+                      @{ delete $rq->{functions} || [] }];
+    $_->{type} //= 'function' for @{ $rq->{tools} };
+    delete $rq->{tool_choice} if !@{ $rq->{tools} };
+    $rq->{tool_choice} = 'required' if ($rq->{tool_choice} // '') eq 'any';
+    # Asked for by ourselves, in each stream.
+    delete $rq->{stream_options};
+    modern_message($_) for @{ $rq->{messages} };
+    return said($rq);
+}
+
+sub modern_message
+{
+    my ($m) = @_;
+    my $content = $m->{content};
+
+    $m->{role} = 'developer' if $m->{role} eq 'system';
+    my $thought = delete $m->{reasoning};
+    my $details = $m->{reasoning_details} || [];
+    $m->{reasoning_content} ||= $thought
+        // join '', map { $_->{text} // '' } @$details;
+    # The place of one call in a list of them; a name that one server gives.
+    delete $_->{index} for @{ $m->{tool_calls} || [] };
+    delete $_->{id} for @$details;
+    return if ref $content ne 'ARRAY';
+    for my $part (@$content) {
+        $part->{prompt_cache_breakpoint} //= { mode => 'explicit' }
+            if delete $part->{cache_control};
+    }
+    $m->{content} = $content->[0]{text} if @$content == 1
+        && join(' ', sort keys %{ $content->[0] }) eq 'text type';
+    return;
+}
+
+# Without members that say nothing: null, false, an empty text or list.
+sub said
+{
+    my ($v) = @_;
+
+    return [map { said($_) } @$v] if ref $v eq 'ARRAY';
+    return $v if ref $v ne 'HASH';
+    return { map { my $is = said($v->{$_}); is_said($is) ? ($_ => $is) : () }
+             keys %$v };
+}
+
+sub is_said
+{
+    my ($v) = @_;
+    return ref $v eq 'ARRAY' ? @$v > 0
+        : JSON::PP::is_bool($v) ? $v : defined $v && $v ne '';
+}
+
+# What is said of parameters is the client's, to the letter.
+sub schemas
+{
+    my ($rq) = @_;
+    return [map { ($_->{function} || {})->{parameters} } @{ $rq->{tools} || [] }];
+}
+
+# ---- all of them
+
+my %refused = (
+    "Invalid 'messages': expected at least one message, found an empty array."
+        => 'OpenAI refuses it, too',
+    "Invalid 'messages[0].content': expected a string or an array of parts, found null."
+        => 'OpenAI refuses it, too',
+    "Invalid 'tools[0].type': expected one of 'function', 'custom', found 'openrouter:web_search'."
+        => 'a hosted tool of one server',
+);
+my %met;
+
+for my $i (0 .. $#cases) {
+    my ($file, $line) = ($cases[$i]{file}, $lines[$i]);
+
+    if (!defined $line->{written}) {
+        my $why = $line->{unwritten} // $line->{message};
+        ok($refused{$why}, "$file is refused") or diag $why;
+        $met{$why}++;
+        next;
+    }
+    utf8::encode(my $written = $line->{written});
+    my ($want, $got) = map { from_json($_) }
+        $corpus->request($cases[$i]), $written;
+    my ($said, $say) = map { modern($_) } $want, $got;
+    is_deeply [$say, schemas($got)], [$said, schemas($want)], $file;
+}
+is join("\n", grep { !$met{$_} } sort keys %refused), '',
+    'each of those that are refused is';
+drop_dir($dir);
+diag(scalar(@cases) . ' requests');
+done_testing;
