@@ -3,7 +3,6 @@
 
 #include <apr_strings.h>
 
-#include "llmux/seal.h"
 
 #include "cohere.h"
 
@@ -219,14 +218,15 @@ static void write_stream(writer_t *w)
 }
 
 /* In this order: prompts are cached by their beginning. */
-static void (*const steps[])(writer_t *w) = {
+static const llmux_writer_step_fn steps[] = {
     llmux_cohere_messages,
     write_tools,
     write_format,
     write_numbers,
     write_thinking,
     write_extra,
-    write_stream
+    write_stream,
+    NULL
 };
 
 const llmux_error_t *llmux_cohere_write(llmux_buf_t *out,
@@ -235,23 +235,5 @@ const llmux_error_t *llmux_cohere_write(llmux_buf_t *out,
                                         llmux_warnings_t *warnings,
                                         apr_pool_t *scratch)
 {
-    const llmux_error_t *err;
-    apr_pool_t *pool;
-    writer_t w;
-    apr_size_t i;
-
-    apr_pool_create(&pool, scratch);
-    w = llmux_writer(out, chat, target, warnings, pool);
-    llmux_writer_check(&w);
-    llmux_writer_leave_out(&w);
-    llmux_tokens_tell(chat, 0, target, w.warnings);
-    llmux_jw_open(&w.jw, '{');
-    llmux_jw_opt_str(&w.jw, "model", target->model);
-    for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && !w.err; i++) {
-        steps[i](&w);
-    }
-    llmux_jw_close(&w.jw, '}');
-    err = llmux_writer_end(&w);
-    apr_pool_destroy(pool);
-    return err;
+    return llmux_writer_run(out, chat, target, warnings, scratch, steps);
 }

@@ -8,6 +8,7 @@
 
 #include <apr_strings.h>
 
+#include "llmux/seal.h"
 #include "writer.h"
 
 #define EMPTY_SCHEMA "{\"type\":\"object\",\"properties\":{}}"
@@ -59,6 +60,33 @@ const llmux_error_t *llmux_writer_end(llmux_writer_t *w)
                              "translated.", w->target->name);
     }
     return w->err;
+}
+
+const llmux_error_t *llmux_writer_run(llmux_buf_t *out,
+                                      const llmux_chat_t *chat,
+                                      const llmux_target_t *target,
+                                      llmux_warnings_t *warnings,
+                                      apr_pool_t *scratch,
+                                      const llmux_writer_step_fn *steps)
+{
+    const llmux_error_t *err;
+    apr_pool_t *pool;
+    llmux_writer_t w;
+
+    apr_pool_create(&pool, scratch);
+    w = llmux_writer(out, chat, target, warnings, pool);
+    llmux_writer_check(&w);
+    llmux_writer_leave_out(&w);
+    llmux_tokens_tell(chat, 0, target, w.warnings);
+    llmux_jw_open(&w.jw, '{');
+    llmux_jw_opt_str(&w.jw, "model", target->model);
+    for (; *steps && !w.err; steps++) {
+        (*steps)(&w);
+    }
+    llmux_jw_close(&w.jw, '}');
+    err = llmux_writer_end(&w);
+    apr_pool_destroy(pool);
+    return err;
 }
 
 int llmux_writer_can(const llmux_writer_t *w, unsigned int ability)
@@ -589,7 +617,7 @@ const llmux_block_t *llmux_writer_result(llmux_writer_t *w,
 llmux_slice_t llmux_writer_result_text(llmux_writer_t *w,
                                        const llmux_result_t *result,
                                        apr_array_header_t *media,
-                                       const char *stub)
+                                       const char *instead)
 {
     joined_t j = { .pool = w->pool };
     const llmux_block_t *b;
@@ -599,7 +627,7 @@ llmux_slice_t llmux_writer_result_text(llmux_writer_t *w,
         words = llmux_writer_words(w, b);
         if (!words.data && b->kind == LLMUX_BLOCK_MEDIA) {
             APR_ARRAY_PUSH(media, const llmux_block_t *) = b;
-            words = llmux_slice(stub);
+            words = llmux_slice(instead);
         }
         join(&j, words, "\n");
     }

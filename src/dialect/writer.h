@@ -32,6 +32,19 @@ llmux_writer_t llmux_writer(llmux_buf_t *out, const llmux_chat_t *chat,
 /** All is written: the first error, and be it that it did not fit. */
 const llmux_error_t *llmux_writer_end(llmux_writer_t *w);
 
+/* Writes some members of the request. */
+typedef void (*llmux_writer_step_fn)(llmux_writer_t *w);
+
+/** A whole request, for a dialect whose requests are an object with its model
+ * at the top and whose servers bear no token: the steps (NULL at their end) in
+ * their order, up to the first error. */
+const llmux_error_t *llmux_writer_run(llmux_buf_t *out,
+                                      const llmux_chat_t *chat,
+                                      const llmux_target_t *target,
+                                      llmux_warnings_t *warnings,
+                                      apr_pool_t *scratch,
+                                      const llmux_writer_step_fn *steps);
+
 /** Can the target do this (LLMUX_CAN_*)? */
 int llmux_writer_can(const llmux_writer_t *w, unsigned int ability);
 
@@ -116,12 +129,12 @@ int llmux_writer_taken(const llmux_writer_t *w, const llmux_block_t *result);
 /**
  * A result as one text. Media in it, but for files of text, are appended to
  * `media` (const llmux_block_t *).
- * @param stub what to say in their place, NULL for nothing
+ * @param instead what to say in their place, NULL for nothing
  */
 llmux_slice_t llmux_writer_result_text(llmux_writer_t *w,
                                        const llmux_result_t *result,
                                        apr_array_header_t *media,
-                                       const char *stub);
+                                       const char *instead);
 
 /** Is it an image that may be sent: by its data, or where `links` is set by
  * its address? Everything else is refused.
