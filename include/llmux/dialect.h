@@ -445,6 +445,12 @@ void llmux_decoder_emit(llmux_decoder_t *d, const llmux_event_t *ev);
 void llmux_decoder_fail(llmux_decoder_t *d, llmux_error_e kind,
                         const char *message);
 
+/** What an event of the wire is, for APIs that say it in its "type", and some
+ * servers in the SSE event's name alone. */
+llmux_slice_t llmux_decoder_event_type(llmux_decoder_t *d,
+                                       llmux_slice_t event_name,
+                                       const llmux_json_t *v);
+
 /* One event of the wire, after the events decoded from it were emitted: what
  * a relay needs that passes the provider's bytes on. The slice dies when the
  * callback returns. `done` marks the sentinel ("[DONE]"), `comment` a block

@@ -220,13 +220,7 @@ void llmux_anthropic_read_tools(llmux_reader_t *r, const llmux_at_t *at,
     llmux_at_t each;
     int i = 0;
 
-    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_ARRAY)) {
-        return;
-    }
-    if (llmux_json_count(v) > LLMUX_TOOLS_MAX) {
-        llmux_reader_fail(r, at, "expected at most %d tools, found %d",
-                          LLMUX_TOOLS_MAX, llmux_json_count(v));
-    }
+    llmux_reader_expect_list(r, at, v, LLMUX_TOOLS_MAX, "tools");
     for (e = llmux_json_first(v); e && !r->err; e = llmux_json_next(v, e)) {
         each = llmux_at_index(at, i++);
         if (llmux_reader_expect(r, &each, e, LLMUX_JSON_OBJECT)) {

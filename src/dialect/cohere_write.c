@@ -3,7 +3,6 @@
 
 #include <apr_strings.h>
 
-
 #include "cohere.h"
 
 #define STOPS_MAX   5

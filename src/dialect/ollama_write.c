@@ -3,7 +3,6 @@
 #include <apr_strings.h>
 #include <string.h>
 
-
 #include "ollama.h"
 #include "writer.h"
 

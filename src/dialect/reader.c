@@ -111,6 +111,21 @@ int llmux_reader_expect(llmux_reader_t *r, const llmux_at_t *at,
     return 0;
 }
 
+int llmux_reader_expect_list(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *v, int max,
+                             const char *what)
+{
+    if (!llmux_reader_expect(r, at, v, LLMUX_JSON_ARRAY)) {
+        return 0;
+    }
+    if (llmux_json_count(v) > max) {
+        llmux_reader_fail(r, at, "expected at most %d %s, found %d", max,
+                          what, llmux_json_count(v));
+        return 0;
+    }
+    return 1;
+}
+
 /* ---- members --------------------------------------------------------- */
 
 const llmux_json_t *llmux_reader_member(llmux_reader_t *r,

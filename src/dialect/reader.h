@@ -44,6 +44,12 @@ const char *llmux_reader_found(llmux_reader_t *r, const llmux_json_t *v);
 int llmux_reader_expect(llmux_reader_t *r, const llmux_at_t *at,
                         const llmux_json_t *v, llmux_json_e kind);
 
+/** Is it an array of at most `max`? Else that is an error, which calls them
+ * `what`: "tools". */
+int llmux_reader_expect_list(llmux_reader_t *r, const llmux_at_t *at,
+                             const llmux_json_t *v, int max,
+                             const char *what);
+
 /** A member of an object: NULL if it is absent, null, or (an error) of
  * another kind. need() makes absence an error too. */
 const llmux_json_t *llmux_reader_member(llmux_reader_t *r,

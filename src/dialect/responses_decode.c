@@ -433,12 +433,9 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
                     const llmux_json_t *v)
 {
     decoder_t *d = (decoder_t *)base;
-    llmux_slice_t type = member(d, v, "type");
+    llmux_slice_t type = llmux_decoder_event_type(base, event_name, v);
     apr_size_t i;
 
-    if (!type.data) {
-        type = llmux_json_get(v, "error") ? llmux_slice("error") : event_name;
-    }
     for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
         if (llmux_slice_is(type, handlers[i].type)) {
             handlers[i].on(d, v);

@@ -63,6 +63,19 @@ void llmux_decoder_fail(llmux_decoder_t *d, llmux_error_e kind,
     }
 }
 
+llmux_slice_t llmux_decoder_event_type(llmux_decoder_t *d,
+                                       llmux_slice_t event_name,
+                                       const llmux_json_t *v)
+{
+    llmux_slice_t type = llmux_json_str(d->scratch,
+                                        llmux_json_get(v, "type"));
+
+    if (type.data) {
+        return type;
+    }
+    return llmux_json_get(v, "error") ? llmux_slice("error") : event_name;
+}
+
 /* ---- streams --------------------------------------------------------- */
 
 /* What the bytes turned out to be. */
