@@ -78,7 +78,7 @@ $(BUILD)/tools/%: tools/%.c include/llmux/settings.def include/llmux/providers.d
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $<
 
-$(BUILD)/tools/%: t/tools/%.c t/unit/transcript.h $(BUILD)/libllmux.a
+$(BUILD)/tools/%: t/tools/%.c $(wildcard t/tools/*.h) t/unit/transcript.h $(BUILD)/libllmux.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/libllmux.a $(LIBS)
 

@@ -306,6 +306,23 @@ subtest "a body that is another dialect's than its path says" => sub {
         'a member called function makes no tool of OpenAI';
 };
 
+subtest 'a path that is not there, in the shape of those beside it' => sub {
+    for my $case (['/v1beta/nope', gemini => 'NOT_FOUND'],
+                  ['/v1beta/models/one:dance/on', gemini => 'NOT_FOUND'],
+                  ['/v1/messages/batches', messages => 'not_found_error'],
+                  ['/v1/nope', chat => 'invalid_request_error'],
+                  ['/v1betamax', chat => 'invalid_request_error']) {
+        my ($path, $shape, $kind) = @$case;
+        my $res = get($httpd, $path);
+        my $error = $res->json->{error};
+
+        is $res->status, 404, $path;
+        like $door{$shape}{error}->($res->json) // '', qr/Unknown path|does not/,
+            '... told' or diag $res->body;
+        is $error->{status} // $error->{type}, $kind, '... and how';
+    }
+};
+
 subtest 'answers that nobody keeps' => sub {
     for my $path ('/v1/responses/resp_1', '/openai/v1/responses/resp_1',
                   '/openai/responses/resp_1') {

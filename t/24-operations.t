@@ -266,10 +266,10 @@ for my $model (sort keys %embeds) {
             'by whom, also where that is not said' if $model !~ /^oll/;
 
         ($res) = ask('/v1/embeddings', { model => $model, input => ['a', 'b'],
-                                         encoding_format => 'base64' })
-            if $model !~ /^oai/;
-        is_deeply floats($res->json->{data}[1]{embedding}), \@vector,
-            'as bytes' if $model !~ /^oai/;
+                                         encoding_format => 'base64' });
+        is_deeply [map { [$_->{index}, floats($_->{embedding})] }
+                   @{ $res->json->{data} }],
+            [[0, \@vector], [1, \@vector]], 'as bytes';
 
         my $path = '/v1beta/models/' . ($model =~ s{/}{%2F}r)
             . ':batchEmbedContents';
@@ -280,6 +280,37 @@ for my $model (sort keys %embeds) {
             "in Gemini's shape" or diag $res->body;
     };
 }
+
+subtest 'vectors: in the spelling that was asked for, the bytes pass' => sub {
+    my @said = (object => 'list', model => 'm', odd => 'x',
+                usage => { prompt_tokens => 4, total_tokens => 4 });
+
+    for my $way (['base64', 'AACAPgAAgL8AAAA/'], ['float', \@vector]) {
+        my ($format, $as) = @$way;
+        my $body = to_json({ @said, data => [{ object => 'embedding',
+            index => 0, embedding => $as }] });
+        $mock->rules({ path => '/embeddings$', do => { body => $body } },
+                     @rules);
+        my ($res) = ask('/v1/embeddings', { model => 'oai/m', input => 'a',
+                                            encoding_format => $format });
+        is $res->body, $body, $format;
+    }
+    $mock->rules(@rules);
+};
+
+subtest 'vectors: a batch is for one model' => sub {
+    for my $to (qw(gem coh)) {
+        my ($res, @rq) = ask("/v1beta/models/$to%2Fm:batchEmbedContents", {
+            requests => [map { { model => $_,
+                                 content => { parts => [{ text => 'a' }] } } }
+                         "models/$to/m", 'models/other'] });
+        is $res->status, 400, "$to: another than the path's is refused";
+        like $res->json->{error}{message},
+            qr{requests\[1\]\.model.*'$to/m'.*'models/other'},
+            '... by its name' or diag $res->body;
+        is scalar @rq, 0, '... before anybody was asked';
+    }
+};
 
 subtest 'vectors: fewer than asked for' => sub {
     $mock->rules({ path => '/api/embed$', do => { json => { model => 'o',

@@ -4,25 +4,13 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
 use JSON::PP ();
-use LLMux::Units;
+use LLMux::Jobs;
 
 my $corpus = corpus_or_skip();
 my @cases = grep { $corpus->request($_) =~ /"messages"/ }
     $corpus->cases(api => 'openai-chat');
-my $dir = temp_dir('chats');
-my $program = build() . '/tools/edit';
-my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-    ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-    $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(), timeout => 600);
-is $status, 0, 'the program builds' or diag $out;
-
-spew("$dir/jobs", join '', map { join("\t", 'openai', '-', 'other',
-    "$corpus->{dir}/$_->{request_file}") . "\n" } @cases);
-($status, $out) = run(['/bin/sh', '-c', 'exec "$1" <"$2"', 'sh', $program,
-    "$dir/jobs"], timeout => 120, env => LLMux::Units::sanitizers());
-is $status, 0, 'it did all of its work' or diag substr $out, 0, 2000;
-my @lines = map { from_json($_) } grep { /^\{/ } split /\n/, $out;
-is scalar @lines, scalar @cases, 'every request was taken';
+my @answers = tool('edit')->answers(map { ['openai', '-', 'other',
+    "$corpus->{dir}/$_->{request_file}"] } @cases);
 
 # ---- the same, said otherwise
 
@@ -111,15 +99,15 @@ my %refused = (
 my %met;
 
 for my $i (0 .. $#cases) {
-    my ($file, $line) = ($cases[$i]{file}, $lines[$i]);
+    my ($file, $answer) = ($cases[$i]{file}, $answers[$i]);
 
-    if (!defined $line->{written}) {
-        my $why = $line->{unwritten} // $line->{message};
+    if (!defined $answer->{written}) {
+        my $why = $answer->{unwritten} // $answer->{message};
         ok($refused{$why}, "$file is refused") or diag $why;
         $met{$why}++;
         next;
     }
-    utf8::encode(my $written = $line->{written});
+    utf8::encode(my $written = $answer->{written});
     my ($want, $got) = map { from_json($_) }
         $corpus->request($cases[$i]), $written;
     my ($said, $say) = map { modern($_) } $want, $got;
@@ -127,6 +115,5 @@ for my $i (0 .. $#cases) {
 }
 is join("\n", grep { !$met{$_} } sort keys %refused), '',
     'each of those that are refused is';
-drop_dir($dir);
 diag(scalar(@cases) . ' requests');
 done_testing;

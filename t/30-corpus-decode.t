@@ -3,7 +3,9 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
-use LLMux::Units;
+use LLMux::Decoded;
+use LLMux::Exceptions;
+use LLMux::Jobs;
 
 # Where we and expected.jsonl differ, and why that is right: file, field,
 # reason. Kept under one in a hundred; one that has gone must go from here too.
@@ -46,73 +48,10 @@ my @words = (
 my %kinds = (400 => 'INVALID', 401 => 'AUTH', 404 => 'MODEL',
              429 => 'RATE_LIMIT');
 
-# Streams are cut at every byte, at several a time that are so far apart.
-my $apart = $ENV{LLMUX_ASAN} ? 512 : 2048;
-
 # Answers that say more of the prompt was cached than there was.
 my $overcounted = 0;
 
-# ---- what came out
-
-# Builds the program that decodes. Returns it, or nothing.
-sub decoder
-{
-    my $program = build() . '/tools/decode';
-    my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-        ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-        $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(),
-        timeout => 600);
-
-    return $program if ok($status eq '0', 'the decoding program builds');
-    diag($out);
-    return;
-}
-
-sub mode
-{
-    my ($case) = @_;
-    return $case->{kind} eq 'error' ? 'error'
-        : $case->{streaming} eq 'no' ? 'whole' : 'stream';
-}
-
-# One answer for each case, in order; fewer if the program fell.
-sub decode
-{
-    my ($program, @cases) = @_;
-    my $dir = temp_dir('decode');
-
-    spew("$dir/jobs", join '', map {
-        join("\t", $dialects{ $_->{api} }, mode($_), $_->{path}) . "\n"
-    } @cases);
-    my ($status, $out) = run(['/bin/sh', '-c', 'exec "$1" "$2" <"$3"', 'sh',
-        $program, $apart, "$dir/jobs"], timeout => 900,
-        env => LLMux::Units::sanitizers());
-    my @lines = split /\n/, $out;
-    my @answers = map { eval { from_json($_) } } @lines;
-
-    is $status, 0, 'it did all of its work'
-        or diag(join "\n", grep { !/^\{/ } @lines);
-    drop_dir($dir);
-    return @answers;
-}
-
 # ---- comparing
-
-# Values that differ, as [field, got, want]. undef, '' and {} are different
-# things on the wire, but say the same.
-sub differ
-{
-    my ($field, $got, $want) = @_;
-    my ($g, $w) = map { text_of($_) } $got, $want;
-
-    return $g eq $w ? () : [$field, $g, $w];
-}
-
-sub text_of
-{
-    my ($value) = @_;
-    return !defined $value ? '' : ref $value ? to_json($value) : "$value";
-}
 
 sub answers_differ
 {
@@ -127,7 +66,7 @@ sub answers_differ
         differ('model', $got->{model}, $want->{model}),
         choice_differs($case, $first, $want, $failed),
         more_differ($case, \@more, $want),
-        usage_differs($got->{usage}, $want->{usage}),
+        usage_differs($got->{usage}, sane($want->{usage})),
         $failed ? failure_differs($got->{error}, $want->{stream_error})
             : differ('error', $got->{error}, undef),
         cuts_differ($case, $got), parsing_differs($case, $got));
@@ -183,47 +122,6 @@ sub finish
     return $said;
 }
 
-sub calls_differ
-{
-    my ($got, $want) = @_;
-    my @all = differ('number of calls', scalar @$got, scalar @$want);
-
-    return @all if @all;
-    for my $i (0 .. $#$want) {
-        my ($g, $w) = ($got->[$i], $want->[$i]);
-        my $custom = ($w->{kind} // '') eq 'custom';
-        push @all,
-            differ("call $i name", $g->{name}, $w->{name}),
-            differ("call $i id", call_id($g->{id}, $w->{id}), $w->{id}),
-            differ("call $i custom", $g->{custom} ? 1 : 0, $custom ? 1 : 0),
-            arguments_differ("call $i arguments", $g->{arguments}, $w);
-    }
-    return @all;
-}
-
-# A call that came without an id got one of ours.
-sub call_id
-{
-    my ($got, $want) = @_;
-    return $got if ($want // '') ne '';
-    return ($got // '') =~ /^call_\w{24}$/ ? $want : "no id: '$got'";
-}
-
-sub arguments_differ
-{
-    my ($field, $got, $want) = @_;
-    my $text = ($got // '') =~ /\S/ ? $got : '{}';
-
-    return differ($field, $got, $want->{arguments_unparsed})
-        if defined $want->{arguments_unparsed};
-    return differ($field, $got, $want->{arguments})
-        if ($want->{kind} // '') eq 'custom';
-    utf8::encode($text);
-    my $data = eval { from_json($text) };
-    return differ($field, defined $data ? $data : "no JSON: $got",
-                  $want->{arguments} // {});
-}
-
 # The other choices, where several were asked for.
 sub more_differ
 {
@@ -240,38 +138,16 @@ sub more_differ
     return @all;
 }
 
-sub sum
+# What is said to be cached cannot be more than the prompt that it is a part of
+# (xAI on Azure counts the hidden prompt there, and only there).
+sub sane
 {
-    my @known = grep { defined } @_;
-    my $sum = 0;
+    my ($usage) = @_;
 
-    $sum += $_ for @known;
-    return @known ? $sum : undef;
-}
-
-# Our counters share nothing; the provider's are put together from them. What
-# is said to be cached cannot be more than the prompt that it is a part of (xAI
-# on Azure counts the hidden prompt there, and only there).
-sub usage_differs
-{
-    my ($got, $want) = @_;
-    my %ours = (
-        input_total => sum(map { $got->{$_} }
-                           qw(input cache_read cache_write tool_input)),
-        output_total => sum(map { $got->{$_} } qw(output reasoning)),
-        cached => $got->{cache_read},
-        cache_write => $got->{cache_write},
-        reasoning => $got->{reasoning},
-    );
-
-    return differ('usage', %$got ? $got : undef, undef) if !$want;
-    my %theirs = %$want;
-    if (($theirs{cached} // 0) > ($theirs{input_total} // 0)) {
-        $theirs{cached} = $theirs{input_total};
-        $overcounted++;
-    }
-    return map { differ("usage $_", $ours{$_}, $theirs{$_}) }
-        grep { defined $theirs{$_} } sort keys %ours;
+    return $usage if !$usage
+        || ($usage->{cached} // 0) <= ($usage->{input_total} // 0);
+    $overcounted++;
+    return { %$usage, cached => $usage->{input_total} };
 }
 
 # A stream that failed: by the provider's own words, or by breaking off.
@@ -284,17 +160,6 @@ sub failure_differs
     return differ('stream_error', $got && $got->{kind}, 'BAD_UPSTREAM');
 }
 
-sub cuts_differ
-{
-    my ($case, $got) = @_;
-    my $due = -s $case->{path};
-
-    return if mode($case) ne 'stream';
-    return differ('number of cuts', $got->{cuts}, $due)
-        if !defined $got->{differs};
-    return differ('cut', "other events when cut at $got->{differs}", undef);
-}
-
 # What is read at a glance is what parsing brings.
 sub parsing_differs
 {
@@ -304,54 +169,32 @@ sub parsing_differs
     return differ('events when parsed', $got->{parsed_alike}, 1);
 }
 
-sub errors_differ
-{
-    my ($got, $want) = @_;
-    my ($g, $w) = ($got->{error}, $want->{error});
-    my @by_words = map { $_->[1] } grep { $w->{message} =~ $_->[0] } @words;
-    my $kind = (@by_words, $kinds{ $want->{http_status} }, 'not listed')[0];
-
-    return (
-        differ('kind', $g->{kind}, $kind),
-        differ('message', $g->{message}, $w->{message}),
-        differ('param', $g->{param}, $w->{param}),
-        # A code that is a word, and that no kind of ours has another word for.
-        $kind eq 'INVALID' && ($w->{code} // '') =~ /^[a-z_]+$/
-            ? differ('code', $g->{code}, $w->{code}) : ());
-}
-
 # ---- all of it
 
 my $corpus = corpus_or_skip();
 alarm patience(1500);
 my @cases = $corpus->cases(api => [sort keys %dialects]);
 my %streams = map { $_->{file} => 1 } grep { mode($_) eq 'stream' } @cases;
-my $program = decoder();
-my @answers = $program ? decode($program, @cases) : ();
-my %excused = map { ("$_->{file} $_->{field}" => $_) } @exceptions;
+my @answers = decode(sub { $dialects{ $_[0]{api} } }, @cases);
+my $exceptions = LLMux::Exceptions->new(@exceptions);
 my ($cuts, $payloads, $peeked) = (0, 0, 0);
 
-is scalar @answers, scalar @cases, 'every recording was decoded';
 for my $i (0 .. $#answers) {
     my ($case, $got) = ($cases[$i], $answers[$i]);
     my $want = $corpus->expected($case);
-    my @wrong = mode($case) eq 'error' ? errors_differ($got, $want)
-        : answers_differ($case, $got, $want);
 
-    @wrong = grep { !delete $excused{"$case->{file} $_->[0]"} } @wrong;
+    $exceptions->judge($case->{file}, $case, mode($case) eq 'error'
+        ? error_differs($got, $want, kind_of($want, \%kinds, @words))
+        : answers_differ($case, $got, $want));
     $cuts += $got->{cuts} // 0;
     $payloads += $got->{payloads} // 0;
     $peeked += $got->{peeked} // 0;
-    ok(!@wrong, $case->{file})
-        or diag(join "\n", map { "$_->[0]\n   got: $_->[1]\n  want: $_->[2]" }
-                @wrong);
 }
 
 ok($peeked >= $payloads * 0.8, 'most of what OpenAI and its like send is'
     . ' read without an index');
 ok(@exceptions <= @cases / 100, 'exceptions are few');
-ok(!%excused, 'every exception is still needed')
-    or diag(join "\n", map { "$_->{file}: $_->{field}" } values %excused);
+$exceptions->are_needed;
 diag(sprintf '%d recordings decoded, %d of them streams, cut in %d places; '
      . '%d of %d payloads read without an index; '
      . '%d exceptions, %d with more cached than the prompt', scalar @answers,

@@ -4,7 +4,9 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
-use LLMux::Units;
+use LLMux::Decoded;
+use LLMux::Exceptions;
+use LLMux::Jobs;
 
 # Where we and expected.jsonl differ, and why that is right: file, field,
 # reason. One that has gone must go from here too.
@@ -26,62 +28,7 @@ my @words = (
 );
 my %kinds = (400 => 'INVALID', 403 => 'PERMISSION', 429 => 'RATE_LIMIT');
 
-# Streams are cut at every byte, at several a time that are so far apart.
-my $apart = $ENV{LLMUX_ASAN} ? 512 : 2048;
-
-# ---- what came out
-
-# Builds a program of t/tools. Returns it, or nothing.
-sub tool
-{
-    my ($name) = @_;
-    my $program = build() . "/tools/$name";
-    my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-        ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-        $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(),
-        timeout => 600);
-
-    return $program if ok($status eq '0', "the program $name builds");
-    diag($out);
-    return;
-}
-
-# One answer for each line, in order; fewer if the program fell.
-sub ask
-{
-    my ($program, @lines) = @_;
-    my $dir = temp_dir('bedrock');
-
-    spew("$dir/jobs", join '', map { "$_\n" } @lines);
-    my ($status, $out) = run(['/bin/sh', '-c', 'exec "$1" "$2" <"$3"', 'sh',
-        $program, $apart, "$dir/jobs"], timeout => 900,
-        env => LLMux::Units::sanitizers());
-    my @answers = split /\n/, $out;
-
-    is $status, 0, 'it did all of its work'
-        or diag(join "\n", grep { !/^\{/ } @answers);
-    drop_dir($dir);
-    return map { eval { from_json($_) } } @answers;
-}
-
-sub mode
-{
-    my ($case) = @_;
-    return $case->{kind} eq 'error' ? 'error'
-        : $case->{streaming} eq 'no' ? 'whole' : 'stream';
-}
-
 # ---- comparing
-
-# Values that differ, as [field, got, want]. undef and '' say the same.
-sub differ
-{
-    my ($field, $got, $want) = @_;
-    my ($g, $w) = map { !defined $_ ? '' : ref $_ ? to_json($_) : "$_" }
-        $got, $want;
-
-    return $g eq $w ? () : [$field, $g, $w];
-}
 
 sub answers_differ
 {
@@ -100,32 +47,12 @@ sub answers_differ
                $finishes{ $want->{finish_reason} } // 'not in the table'),
         differ('signatures', $first->{tokens}, $marks),
         calls_differ($first->{tool_calls}, $want->{tool_calls}),
-        usage_differs($got->{usage}, $want->{usage}),
-        mode($case) ne 'stream' ? () : (
-            differ('cut', $got->{differs}, undef),
-            differ('number of cuts', $got->{cuts}, -s $case->{path})));
-}
-
-sub calls_differ
-{
-    my ($got, $want) = @_;
-    my @all = differ('number of calls', scalar @$got, scalar @$want);
-
-    return @all if @all;
-    return map {
-        my ($g, $w) = ($got->[$_], $want->[$_]);
-        my $text = ($g->{arguments} // '') =~ /\S/ ? $g->{arguments} : '{}';
-
-        utf8::encode($text);
-        differ("call $_ name", $g->{name}, $w->{name}),
-        differ("call $_ id", $g->{id}, $w->{id}),
-        differ("call $_ arguments", eval { from_json($text) },
-               $w->{arguments});
-    } 0 .. $#$want;
+        counters_differ($got->{usage}, $want->{usage}),
+        cuts_differ($case, $got));
 }
 
 # Our counters share nothing, as theirs do not.
-sub usage_differs
+sub counters_differ
 {
     my ($got, $want) = @_;
     my %ours = (input => $got->{input}, output => $got->{output},
@@ -136,18 +63,6 @@ sub usage_differs
         sort keys %ours;
 }
 
-sub errors_differ
-{
-    my ($got, $want) = @_;
-    my ($g, $w) = ($got->{error}, $want->{error});
-    my @by_words = map { $_->[1] } grep { $w->{message} =~ $_->[0] } @words;
-
-    return (
-        differ('kind', $g->{kind},
-               (@by_words, $kinds{ $want->{http_status} }, 'not listed')[0]),
-        differ('message', $g->{message}, $w->{message}));
-}
-
 # ---- all of it
 
 my $corpus = corpus_or_skip();
@@ -156,28 +71,20 @@ my @cases = grep { $_->{api} eq 'bedrock-converse'
                    || ($_->{api} =~ /^bedrock-count/ && $_->{kind} eq 'error') }
     $corpus->cases(dialect => 'bedrock');
 my @streams = grep { mode($_) eq 'stream' } @cases;
-my ($decode, $damage) = map { tool($_) } qw(decode bedrock);
-my @answers = $decode
-    ? ask($decode, map { join "\t", 'bedrock', mode($_), $_->{path} } @cases)
-    : ();
-my @damaged = $damage ? ask($damage, map { $_->{path} } @streams) : ();
-my %excused = map { ("$_->{file} $_->{field}" => $_) } @exceptions;
+my @answers = decode(sub { 'bedrock' }, @cases);
+my @damaged = tool('bedrock')->answers(map { [$_->{path}] } @streams);
+my $exceptions = LLMux::Exceptions->new(@exceptions);
 my ($flips, $endings) = (0, 0);
 
 ok(@streams > 10, 'there are streams');
-is scalar @answers, scalar @cases, 'every recording was decoded';
 for my $i (0 .. $#answers) {
     my ($case, $got) = ($cases[$i], $answers[$i]);
     my $want = $corpus->expected($case);
-    my @wrong = mode($case) eq 'error' ? errors_differ($got, $want)
-        : answers_differ($case, $got, $want);
 
-    @wrong = grep { !delete $excused{"$case->{file} $_->[0]"} } @wrong;
-    ok(!@wrong, $case->{file})
-        or diag(join "\n", map { "$_->[0]\n   got: $_->[1]\n  want: $_->[2]" }
-                @wrong);
+    $exceptions->judge($case->{file}, $case, mode($case) eq 'error'
+        ? error_differs($got, $want, kind_of($want, \%kinds, @words))
+        : answers_differ($case, $got, $want));
 }
-is scalar @damaged, scalar @streams, 'every stream was damaged';
 for my $i (0 .. $#damaged) {
     my $got = $damaged[$i];
 
@@ -187,8 +94,7 @@ for my $i (0 .. $#damaged) {
        && !$got->{ended_well}, "$streams[$i]{file}, damaged")
         or diag(to_json($got));
 }
-ok(!%excused, 'every exception is still needed')
-    or diag(join "\n", map { "$_->{file}: $_->{field}" } values %excused);
+$exceptions->are_needed;
 diag(sprintf '%d recordings decoded, %d of them streams; %d bytes changed, '
      . '%d streams damaged or cut off', scalar @answers, scalar @streams,
      $flips, $endings);

@@ -4,7 +4,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
-use LLMux::Units;
+use LLMux::Jobs;
 
 my %dialects = (
     'openai-completions' => 'completions',
@@ -13,7 +13,7 @@ my %dialects = (
     'openai-input-tokens' => 'responses-count',
 );
 
-my $corpus;
+my ($corpus, $program);
 
 # ---- one form for what means the same
 
@@ -130,40 +130,6 @@ my %forms = (
 
 sub form { return to_json($forms{ $_[0] }->(plain($_[1]))) }
 
-# ---- the program
-
-sub program
-{
-    my $program = build() . '/tools/completions';
-    my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-        ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-        $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(),
-        timeout => 600);
-
-    return $program if ok($status eq '0', 'the program builds');
-    diag($out);
-    return;
-}
-
-# One answer for each job, in order; fewer if the program fell.
-sub answers
-{
-    my ($program, @jobs) = @_;
-    my $dir = temp_dir('completions');
-
-    spew("$dir/jobs", join '', map { join("\t", @$_) . "\n" } @jobs);
-    my ($status, $out) = run(['/bin/sh', '-c', 'exec "$1" <"$2"', 'sh',
-        $program, "$dir/jobs"], timeout => 300,
-        env => LLMux::Units::sanitizers());
-    my @answers = map { eval { from_json($_) } } split /\n/, $out;
-
-    is $status, 0, 'it did all of its work'
-        or diag(join "\n", grep { !/^\{/ } split /\n/, $out);
-    drop_dir($dir);
-    is scalar @answers, scalar @jobs, 'all of it';
-    return @answers;
-}
-
 # ---- requests
 
 sub model
@@ -185,9 +151,9 @@ sub passes
 
 sub request_tests
 {
-    my ($program, @cases) = @_;
+    my (@cases) = @_;
     my @said = map { from_json($corpus->request($_)) } @cases;
-    my @got = answers($program, map { ['request',
+    my @got = $program->answers(map { ['request',
         $dialects{ $cases[$_]{api} }, model($cases[$_], $said[$_]),
         "$corpus->{dir}/$cases[$_]{request_file}"] } 0 .. $#cases);
 
@@ -260,9 +226,9 @@ sub recorded
 
 sub answer_tests
 {
-    my ($program, @cases) = @_;
-    my @got = answers($program, map { [$_->{streaming} eq 'sse' ? 'stream'
-        : 'whole', $dialects{ $_->{api} }, 'm', $_->{path}] } @cases);
+    my (@cases) = @_;
+    my @got = $program->answers(map { [mode($_), $dialects{ $_->{api} }, 'm',
+                                       $_->{path}] } @cases);
 
     for my $i (0 .. $#got) {
         my ($case, $got) = ($cases[$i], $got[$i]);
@@ -282,8 +248,8 @@ sub answer_tests
 # An error is as it was, but for what is not the client's to know.
 sub error_tests
 {
-    my ($program, @cases) = @_;
-    my @got = answers($program, map { ['error', $dialects{ $_->{api} }, 'm',
+    my (@cases) = @_;
+    my @got = $program->answers(map { [mode($_), $dialects{ $_->{api} }, 'm',
                                        $_->{path}] } @cases);
 
     for my $i (0 .. $#got) {
@@ -301,11 +267,9 @@ sub error_tests
 $corpus = corpus_or_skip();
 alarm patience(600);
 my @all = $corpus->cases(api => [sort keys %dialects]);
-my $program = program();
+$program = tool('completions');
 ok(@all > 30, 'there are recordings: ' . @all);
-if ($program) {
-    request_tests($program, grep { $_->{request_file} } @all);
-    answer_tests($program, grep { $_->{kind} ne 'error' } @all);
-    error_tests($program, grep { $_->{kind} eq 'error' } @all);
-}
+request_tests(grep { $_->{request_file} } @all);
+answer_tests(grep { $_->{kind} ne 'error' } @all);
+error_tests(grep { $_->{kind} eq 'error' } @all);
 done_testing;

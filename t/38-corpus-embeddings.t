@@ -3,7 +3,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
-use LLMux::Units;
+use LLMux::Jobs;
 use MIME::Base64;
 
 # The dialect that each recording is in.
@@ -33,28 +33,8 @@ my $corpus = corpus_or_skip();
 alarm patience(120);
 my @cases = map { { %$_, dialect => $dialects{ $_->{api} }->($_) } }
     $corpus->cases(api => [keys %dialects]);
-my $program = build() . '/tools/embeddings';
-my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-    ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-    $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(), timeout => 600);
+my $program = tool('embeddings');
 my $dir = temp_dir('embeddings');
-
-is $status, 0, 'the program builds' or diag($out);
-
-# One line of output for each job.
-sub take
-{
-    my (@jobs) = @_;
-
-    spew("$dir/jobs", join '', map { join("\t", @$_) . "\n" } @jobs);
-    my ($status, $out) = run(['/bin/sh', '-c', 'exec "$1" <"$2"', 'sh',
-        $program, "$dir/jobs"], timeout => 120,
-        env => LLMux::Units::sanitizers());
-    is $status, 0, 'it did all of its work' or diag($out);
-    my @lines = map { from_json($_) } grep { /^\{/ } split /\n/, $out;
-    is scalar @lines, scalar @jobs, 'every job was taken';
-    return @lines;
-}
 
 sub name { return $_[0]{file} =~ s{.*/|(?:\.error)?\.json$}{}gr }
 
@@ -124,15 +104,18 @@ sub request_job
     my $path = "$dir/request-$i.json";
 
     spew($path, $corpus->request($own[$i]));
-    return ['request', $own[$i]{dialect}, $target, $model, $path];
+    return ['request', @{ $own[$i] }{qw(dialect model)}, $target, $model,
+            $path];
 }
 
-my @passed = take(map { request_job($_, $own[$_]{dialect}) } 0 .. $#own);
+my @passed = $program->answers(
+    map { request_job($_, $own[$_]{dialect}) } 0 .. $#own);
 check_passed($own[$_], $bodies[$_], $passed[$_]) for 0 .. $#own;
 
 # To everybody else: the same texts in the same order.
 for my $target (qw(embeddings gemini-batch-embed vertex-embed)) {
-    my @written = take(map { request_job($_, $target) } 0 .. $#own);
+    my @written = $program->answers(
+        map { request_job($_, $target) } 0 .. $#own);
     for my $i (grep { !$refused{ name($own[$_]) } } 0 .. $#own) {
         is to_json(texts($written[$i]{written})), to_json(texts($bodies[$i])),
             name($own[$i]) . " for $target";
@@ -142,10 +125,11 @@ for my $target (qw(embeddings gemini-batch-embed vertex-embed)) {
 # Vertex has no front door: what it was sent is what we would send.
 my @vertex = grep { $_->{dialect} eq 'vertex-embed' } @cases;
 my @instances = map { from_json($corpus->request($_)) } @vertex;
-my @written = take(map {
+my @written = $program->answers(map {
     spew("$dir/vertex-$_.json",
         to_json({ model => 'm', input => texts($instances[$_]) }));
-    ['request', 'embeddings', 'vertex-embed', $model, "$dir/vertex-$_.json"]
+    ['request', 'embeddings', '-', 'vertex-embed', $model,
+     "$dir/vertex-$_.json"]
 } 0 .. $#vertex);
 is to_json($written[$_]{written}{instances}),
     to_json($instances[$_]{instances}), name($vertex[$_]) . ' is what we send'
@@ -248,13 +232,14 @@ sub far
 }
 
 my @answers = grep { $_->{kind} ne 'error' } @cases;
-my @decoded = take(map { ['answer', $_->{dialect}, $_->{path}] } @answers);
+my @decoded = $program->answers(
+    map { ['answer', $_->{dialect}, $_->{path}] } @answers);
 check_answer($answers[$_], $decoded[$_]) for 0 .. $#answers;
 
 # ---- errors
 
 my @errors = grep { $_->{kind} eq 'error' } @cases;
-my @read = take(map {
+my @read = $program->answers(map {
     my $error = $corpus->error($errors[$_]);
     spew("$dir/error-$_.json", $error->{body});
     ['error', $errors[$_]{dialect}, $error->{status}, "$dir/error-$_.json"]

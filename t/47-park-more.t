@@ -7,11 +7,10 @@ use LLMux::Test;
 use Compress::Zlib ();
 use Fcntl qw(F_SETFD);
 use IO::Socket::INET;
+use LLMux::Park;
 use POSIX ();
 use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC);
 
-my $path = '/v1/chat/completions';
-my @modes = qw(off auto always);
 my $mock = mock();
 
 # ---- what is made for this test
@@ -69,157 +68,18 @@ my $door = crooked_door();
 
 # ---- servers
 
-sub provider
-{
-    my ($name, $base, @more) = @_;
-    return join "\n", "<LLMuxProvider $name>", 'LLMuxType openai',
-        "LLMuxBaseURL $base", 'LLMuxAPIKey sk-x', 'LLMuxRetries 0', @more,
-        "</LLMuxProvider>\n";
-}
-
-# One child, unless there may be more. Options: threads, children, modules,
-# env, conf.
+# Options: as of park_server(). Some providers fail because they were asked.
 sub server
 {
     my ($mode, %opt) = @_;
-    my $threads = $opt{threads} // 16;
-    my $children = $opt{children} // 1;
-    my $all = $threads * $children;
 
-    return httpd(tls => 1, modules => ['status', @{ $opt{modules} || [] }],
-        env => $opt{env} || {}, conf => <<"END");
-ServerLimit $children
-ThreadsPerChild $threads
-MaxRequestWorkers $all
-AsyncRequestWorkerFactor 100
-KeepAliveTimeout 20
-LLMuxPark $mode
-LLMuxDirect on
-@{[ provider('mock', $mock->base('/v1')) ]}
-@{[ provider('safe', "$door/v1", "LLMuxCAFile $made/door.crt") ]}
-<Location "/">
-    SetHandler llmux
-</Location>
-<Location "/server-status">
-    SetHandler server-status
-</Location>
-@{[ $opt{conf} // '' ]}
-END
+    return park_server($mode, threads => 16, allow => [qr/LX0021/],
+        providers => provider('mock', $mock->base('/v1'))
+            . provider('safe', "$door/v1", "LLMuxCAFile $made/door.crt"),
+        %opt, conf => "KeepAliveTimeout 20\n" . ($opt{conf} // ''));
 }
 
-my @allowed = (qr/AH00484|AH00485|AH10159|AH03490/, qr/LX0021/);
-
-sub finish
-{
-    my ($server, @allow) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    # Not while a worker closes a connection: httpd's own race.
-    sleep 0.1;
-    $server->stop('TERM');
-    my @problems = $server->problems(allow => [@allowed, @allow]);
-    is_deeply \@problems, [], 'nothing untoward in its log';
-    $server->remove if !@problems;
-    return;
-}
-
-# ---- what a server says of itself
-
-sub status
-{
-    my ($server) = @_;
-    my %status = get($server, '/server-status?auto')->body
-        =~ /^(\w+): (\d+)$/mg;
-    return \%status;
-}
-
-sub parks
-{
-    my ($server, $n, $what) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $parked;
-
-    ok wait_until(4, sub {
-        $parked = status($server)->{LLMuxParked} // -1;
-        return $parked == $n;
-    }), $what or diag "parked: $parked of $n";
-    return;
-}
-
-sub settles
-{
-    my ($server, $what) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $want = 'LLMuxInFlight=0 LLMuxParked=0 BusyWorkers=1';
-    my $now;
-
-    wait_until(5, sub {
-        my $status = status($server);
-        $now = join ' ', map { "$_=" . ($status->{$_} // '?') }
-            qw(LLMuxInFlight LLMuxParked BusyWorkers);
-        return $now eq $want;
-    });
-    is $now, $want, "$what: nothing is left";
-    return;
-}
-
-sub descriptors
-{
-    my ($server) = @_;
-    my $n = 0;
-    $n += () = glob "/proc/$_/fd/*" for $server->children;
-    return $n;
-}
-
-# Once it has been the same for half a second, and at the longest.
-sub settled
-{
-    my ($code) = @_;
-    my ($last, $since) = (-1, 0);
-
-    wait_until(4, sub {
-        my $now = $code->();
-        ($last, $since) = ($now, time) if $now != $last;
-        return time - $since > 0.5;
-    });
-    return $last;
-}
-
-# ---- questions and answers
-
-my $so_far = 0;
-
-sub new_id { return 'q' . ++$so_far . 'q' }
-
-sub ask
-{
-    my ($c, $model, $text, $stream, %opt) = @_;
-    return $c->send_request(POST => $opt{at} // $path,
-        headers => { 'X-Request-ID' => $text =~ s/ .*//sr,
-                     %{ $opt{headers} || {} } },
-        body => chat($model, $text, $stream ? (stream => true) : ()));
-}
-
-sub said
-{
-    return join '', map { $_->{json}{choices}[0]{delta}{content} // '' }
-        grep { $_->{json} && $_->{json}{choices} } $_[0]->events;
-}
-
-# Everything that was to be said, and a proper end. Gives what is wrong.
-sub flaw
-{
-    my ($res, $text, $stream) = @_;
-
-    return $res->error if defined $res->error;
-    return 'status ' . $res->status if $res->status != 200;
-    if (!$stream) {
-        my $got = eval { $res->json->{choices}[0]{message}{content} } // '';
-        return $got eq $text ? () : "whole: '$got'";
-    }
-    return 'no end' if $res->body !~ /\ndata: \[DONE\]\n\n\z/;
-    return said($res) eq $text ? () : "stream: '" . said($res) . "'";
-}
+# ---- what became of questions
 
 # How an answer ended, in a word: whole, broken (the stream says it), the
 # status, or what the client noticed.
@@ -235,34 +95,23 @@ sub outcome
     return join '; ', flaw($res, $text, $stream), 'whole';
 }
 
-# Has the provider been left by all of these (ids)? Waits for it. Gives how
-# long after $since the last was, or nothing.
+# How long after $since the last of these (ids) let its provider go; nothing
+# if not all have.
 sub let_go
 {
     my ($since, @ids) = @_;
-    my %ended;
+    my $ended = ended($mock, @ids);
+    my @left = map { $_->{ended_at} } grep { defined } @$ended{@ids};
+    my ($last) = sort { $b <=> $a } @left;
 
-    wait_until(4, sub {
-        %ended = map { $_->{body} =~ /(q\d+q)/ && $_->{how} ? ($1 => $_)
-                       : () } $mock->requests;
-        return !grep { !$ended{$_} } @ids;
-    }) or return;
-    my ($last) = sort { $b <=> $a } map { $ended{$_}{ended_at} } @ids;
-    return $last - $since;
+    return @left == @ids ? $last - $since : undef;
 }
 
 # How these requests ended by the access log, in their order.
 sub logged
 {
     my ($server, @ids) = @_;
-    my %line;
-
-    wait_until(4, sub {
-        %line = map { $_->{request_id} ? ($_->{request_id} => $_) : () }
-            $server->access_lines;
-        return !grep { !$line{$_} } @ids;
-    });
-    return [map { $line{$_}{end} // 'no line' } @ids];
+    return [map { $_->{end} // 'no line' } lines_of($server, @ids)];
 }
 
 # ----------------------------------------------------------------------
@@ -629,11 +478,7 @@ for my $mode (@modes) {
                     @gone[2, 3, 4];
             }), "$names[$i]: three have begun";
             my @ids = map { id_of($h2, $_) } @gone;
-            ok wait_until(2, sub {
-                my %asked = map { $_->{body} =~ /(q\d+q)/ ? ($1 => 1) : () }
-                    $mock->requests;
-                return !grep { !$asked{$_} } @ids;
-            }), '... and the provider has all five';
+            ok asked($mock, @ids), '... and the provider has all five';
             my $left = time;
             h2_cancel($h2, @gone);
             cmp_ok let_go($left, @ids) // 99, '<', patience(0.5),
@@ -835,12 +680,7 @@ sub storm
             $i % 3 ? $c->close : $c->abort;
         }];
     }
-    my $start = time;
-    for my $step (sort { $a->[0] <=> $b->[0] } @plan) {
-        my $ahead = $start + $step->[0] - time;
-        sleep $ahead if $ahead > 0;
-        $step->[1]->();
-    }
+    play(@plan);
     return @ids;
 }
 
@@ -923,26 +763,8 @@ subtest 'auto: with mod_deflate in the way' => sub {
 
 subtest 'auto: other handlers on the same connections' => sub {
     my $server = server('auto', modules => [qw(rewrite include dir headers)],
-        conf => <<'END');
-<Location "/site">
-    SetHandler none
-    ErrorDocument 404 /v1/models
-</Location>
-<Directory "__DIR__/htdocs">
-    Options +Includes
-    RewriteEngine on
-    RewriteBase /site
-    RewriteRule ^site/moved$ /v1/chat/completions [L]
-</Directory>
-<LocationMatch "^/site/.*\.shtml$">
-    SetOutputFilter INCLUDES
-</LocationMatch>
-Header always set X-Other module
-END
-    my $docs = $server->dir . '/htdocs/site';
-    mkdir $docs;
-    spew("$docs/plain.txt", 'a file');
-    spew("$docs/page.shtml", '<p><!--#include virtual="/v1/models" -->');
+        conf => "$site_conf\nHeader always set X-Other module");
+    make_site($server);
     my @clients = map { client($server, tls => $_) } 0, 0, 1;
     my @models = qw(mock/m safe/m mock/m);
     my @wrong;

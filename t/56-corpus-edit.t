@@ -4,7 +4,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
-use LLMux::Units;
+use LLMux::Jobs;
 
 # The dialect of each API's requests.
 my %dialects = (
@@ -126,36 +126,6 @@ sub enveloped
              { %$request, model => "models/$model" } };
 }
 
-# ---- the program
-
-sub program
-{
-    my $program = build() . '/tools/edit';
-    my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-        ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-        $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(),
-        timeout => 600);
-
-    is $status, 0, 'the program builds' or diag($out);
-    return $program;
-}
-
-# One answer for each job, in order; fewer if the program fell.
-sub answers
-{
-    my (@jobs) = @_;
-    my $dir = temp_dir('edit');
-
-    spew("$dir/jobs", join '', map { join("\t", @$_) . "\n" } @jobs);
-    my ($status, $out) = run(['/bin/sh', '-c', 'exec "$1" <"$2"', 'sh',
-        program(), "$dir/jobs"], timeout => 300,
-        env => LLMux::Units::sanitizers());
-    is $status, 0, 'it did all of its work'
-        or diag(join "\n", grep { !/^\{/ } split /\n/, $out);
-    drop_dir($dir);
-    return map { eval { from_json($_) } } grep { /^\{/ } split /\n/, $out;
-}
-
 # ---- all of it
 
 # Vertex has an API of its own for vectors, by which no client comes.
@@ -214,12 +184,11 @@ my %cases = map { ($_->{request_file} => $_) }
     $corpus->cases(api => [sort keys %dialects]);
 my @requests = map { request_of($corpus->{dir}, $cases{$_}) }
     sort keys %cases;
-my @got = answers(map {
+my @got = tool('edit')->answers(map {
     [$_->{dialect}, $_->{in_path} ? $_->{model} : '-', $_->{other}, $_->{path}]
 } @requests);
 my $changed = 0;
 
-is scalar @got, scalar @requests, 'every request was taken';
 for my $i (0 .. $#got) {
     my ($r, $got) = ($requests[$i], $got[$i]);
     my $file = $r->{file};

@@ -4,8 +4,8 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
+use LLMux::Jobs;
 use LLMux::SDK;
-use LLMux::Units;
 
 my @packages = ('@aws-sdk/client-bedrock-runtime', 'typescript');
 my $secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
@@ -101,35 +101,6 @@ my @mistakes = (
     '"serviceTier":"priority"',
 );
 
-# ---- programs
-
-sub program
-{
-    my ($name) = @_;
-    my $program = build() . "/tools/$name";
-    my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-        ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-        $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(),
-        timeout => 600);
-
-    is $status, 0, "$name builds" or diag($out);
-    return $program;
-}
-
-# Its answers to these jobs, as the file of that name.
-sub work
-{
-    my ($dir, $name, $arg, @jobs) = @_;
-    my $program = program($name);
-
-    spew("$dir/jobs", join '', map { join("\t", @$_) . "\n" } @jobs);
-    my ($status, $out) = run(['/bin/sh', '-c', 'exec "$1" "$2" <"$3" >"$4"',
-        'sh', $program, $arg, "$dir/jobs", "$dir/$name"], timeout => 300,
-        env => LLMux::Units::sanitizers());
-    is $status, 0, "$name did all of its work" or diag($out);
-    return;
-}
-
 sub spew_lines
 {
     my ($path, @lines) = @_;
@@ -152,7 +123,7 @@ sub write_all
 {
     my ($dir, @cases) = @_;
 
-    work($dir, 'bodies', 'bedrock', map {
+    tool('bodies', 'bedrock')->work("$dir/bodies", map {
         my $case = $_;
         my $in_path = $in_path{ $case->{api} } ? $case->{model} || 'm' : '-';
         my $file = $case->{path} =~ s{\Q$case->{file}\E$}{}r
@@ -258,21 +229,12 @@ sub types_are_right
 
 # ---- answers
 
-sub mode
-{
-    my ($case) = @_;
-    return $case->{kind} eq 'error' ? 'error'
-        : $case->{streaming} eq 'no' ? 'whole' : 'stream';
-}
-
 sub heard
 {
-    my ($dir, @cases) = @_;
+    my (@cases) = @_;
+    my @decoded = tool('decode', 1)->answers(
+        map { ['bedrock', mode($_), $_->{path}] } @cases);
 
-    work($dir, 'decode', 1, map { ['bedrock', mode($_), $_->{path}] }
-         @cases);
-    my @decoded = map { from_json($_) } split /\n/, slurp("$dir/decode");
-    is scalar @decoded, scalar @cases, '... and said so';
     return map { +{ file => $_->{file}, path => $_->{path},
         streaming => $_->{streaming}, decoded => shift @decoded } } @cases;
 }
@@ -318,7 +280,7 @@ my %files = (
     secret => $secret,
     bodies => "$dir/said",
     answers => spew_lines("$dir/heard",
-        heard($dir, $corpus->cases(api => 'bedrock-converse'))),
+        heard($corpus->cases(api => 'bedrock-converse'))),
 );
 sdk_run('bedrock.mjs', httpd => $httpd, mock => $mock,
     orders => { files => sub { \%files } });

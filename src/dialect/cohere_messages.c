@@ -96,31 +96,49 @@ static llmux_slice_t system_text(writer_t *w, const llmux_message_t *m)
     return llmux_writer_text(w, m);
 }
 
-/* All of them before the conversation are one message. */
-static void write_leading_system(talk_t *t, const char *hint)
+/* Those before the conversation, as far as they say something: the API
+ * refuses messages without a word. */
+static apr_array_header_t *leading_texts(writer_t *w, const char *hint)
 {
-    const llmux_message_t *m = t->w->chat->messages;
-    llmux_jw_t *jw = &t->w->jw;
+    apr_array_header_t *texts = apr_array_make(w->pool, 1,
+                                               sizeof(llmux_slice_t));
+    const llmux_message_t *m = w->chat->messages;
+    llmux_slice_t text;
 
-    if (!hint && (!m || m->role != LLMUX_ROLE_SYSTEM)) {
+    for (; m && m->role == LLMUX_ROLE_SYSTEM; m = m->next) {
+        text = system_text(w, m);
+        if (text.len) {
+            APR_ARRAY_PUSH(texts, llmux_slice_t) = text;
+        }
+    }
+    if (hint) {
+        APR_ARRAY_PUSH(texts, llmux_slice_t) = llmux_slice(hint);
+    }
+    return texts;
+}
+
+/* All of them are one message. */
+static void write_leading_system(writer_t *w, const char *hint)
+{
+    const apr_array_header_t *texts = leading_texts(w, hint);
+    int i;
+
+    if (!texts->nelts) {
         return;
     }
-    open_message(t->w, "system");
-    llmux_jw_key(jw, "content");
-    if (!hint && (!m->next || m->next->role != LLMUX_ROLE_SYSTEM)) {
-        llmux_jw_str(jw, system_text(t->w, m));
+    open_message(w, "system");
+    llmux_jw_key(&w->jw, "content");
+    if (texts->nelts == 1) {
+        llmux_jw_str(&w->jw, APR_ARRAY_IDX(texts, 0, llmux_slice_t));
     }
     else {
-        llmux_jw_open(jw, '[');
-        for (; m && m->role == LLMUX_ROLE_SYSTEM; m = m->next) {
-            put_text(t->w, system_text(t->w, m));
+        llmux_jw_open(&w->jw, '[');
+        for (i = 0; i < texts->nelts; i++) {
+            put_text(w, APR_ARRAY_IDX(texts, i, llmux_slice_t));
         }
-        if (hint) {
-            put_text(t->w, llmux_slice(hint));
-        }
-        llmux_jw_close(jw, ']');
+        llmux_jw_close(&w->jw, ']');
     }
-    llmux_jw_close(jw, '}');
+    llmux_jw_close(&w->jw, '}');
 }
 
 /* "system turn must be the first in the list": later ones are told by the
@@ -128,15 +146,17 @@ static void write_leading_system(talk_t *t, const char *hint)
 static void write_system(talk_t *t, const llmux_message_t *m)
 {
     writer_t *w = t->w;
+    llmux_slice_t text = t->system_over ? system_text(w, m)
+                                        : llmux_slice(NULL);
 
-    if (!t->system_over) {
+    if (!text.len) {
         return;
     }
     llmux_warn(w->warnings, LLMUX_WARN_EMULATE, "messages.role");
     open_message(w, "user");
     llmux_jw_key(&w->jw, "content");
     llmux_jw_raw(&w->jw, llmux_slice("\"<system>"));
-    llmux_json_escape(w->jw.out, system_text(w, m));
+    llmux_json_escape(w->jw.out, text);
     llmux_buf_adds(w->jw.out, "</system>\"");
     llmux_jw_close(&w->jw, '}');
 }
@@ -406,7 +426,7 @@ void llmux_cohere_messages(llmux_writer_t *w)
     t.ids = apr_hash_make(w->pool);
     llmux_jw_key(&w->jw, "messages");
     llmux_jw_open(&w->jw, '[');
-    write_leading_system(&t, llmux_writer_format_hint(w));
+    write_leading_system(w, llmux_writer_format_hint(w));
     for (m = w->chat->messages; m && !w->err; m = m->next) {
         t.system_over |= m->role != LLMUX_ROLE_SYSTEM;
         writers[m->role](&t, m);

@@ -57,11 +57,13 @@ void llmux_fields_read(llmux_reader_t *r, const llmux_field_t *fields,
 void llmux_extra_add(llmux_reader_t *r, llmux_extra_t **list,
                      llmux_slice_t name, const llmux_json_t *v)
 {
-    while (*list) {
+    while (*list && !llmux_slice_equal((*list)->name, name)) {
         list = &(*list)->next;
     }
-    *list = apr_pcalloc(r->pool, sizeof(**list));
-    (*list)->name = name;
+    if (!*list) {
+        *list = apr_pcalloc(r->pool, sizeof(**list));
+        (*list)->name = name;
+    }
     (*list)->json = llmux_json_raw(v);
 }
 

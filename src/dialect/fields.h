@@ -45,7 +45,8 @@ int llmux_fields_expect(llmux_reader_t *r, const llmux_json_t *body);
 void llmux_fields_read(llmux_reader_t *r, const llmux_field_t *fields,
                        int count, const llmux_json_t *const *found);
 
-/** A member as it stands, at the end of the list. */
+/** A member as it stands, at the end of the list. Of those with one name the
+ * last counts. */
 void llmux_extra_add(llmux_reader_t *r, llmux_extra_t **list,
                      llmux_slice_t name, const llmux_json_t *v);
 

@@ -47,6 +47,71 @@ static const llmux_error_t *head_of_one(apr_pool_t *p,
     return r.err;
 }
 
+static int is_model(apr_pool_t *p, const llmux_json_t *v,
+                    llmux_slice_t model)
+{
+    llmux_head_t named = { .model = llmux_json_str(p, v) };
+
+    llmux_gemini_bare_model(&named);
+    return llmux_slice_equal(named.model, model);
+}
+
+/* All of a batch is for one model; null names none. */
+static void check_request(llmux_reader_t *r, const llmux_at_t *at,
+                          const llmux_json_t *request, llmux_slice_t model,
+                          apr_pool_t *scratch)
+{
+    llmux_at_t here = llmux_at(at, "model");
+    const llmux_json_t *m, *v;
+
+    for (m = llmux_json_first(request); m;
+         m = llmux_json_next_member(request, m)) {
+        v = llmux_json_value(m);
+        if (llmux_json_is(m, "model")
+            && llmux_json_kind(v) != LLMUX_JSON_NULL
+            && !is_model(scratch, v, model)) {
+            llmux_reader_fail(r, &here, "expected '%.256s', which the path "
+                              "names, found %s",
+                              llmux_slice_str(r->pool, model),
+                              llmux_reader_found(r, v));
+        }
+    }
+}
+
+/* What is no request is told of when the body is read. */
+static void check_requests(llmux_reader_t *r, const llmux_at_t *at,
+                           const llmux_json_t *list, llmux_slice_t model,
+                           apr_pool_t *scratch)
+{
+    const llmux_json_t *e;
+    llmux_at_t each;
+    int i = 0;
+
+    if (llmux_json_kind(list) == LLMUX_JSON_OBJECT) {
+        check_request(r, at, list, model, scratch);
+        return;
+    }
+    for (e = llmux_json_first(list); e && !r->err;
+         e = llmux_json_next(list, e)) {
+        each = llmux_at_index(at, i++);
+        if (llmux_json_kind(e) == LLMUX_JSON_OBJECT) {
+            check_request(r, &each, e, model, scratch);
+        }
+    }
+}
+
+/* Nobody's wish for another model is overruled in silence. */
+static void check_models(llmux_reader_t *r, const llmux_at_t *at,
+                         const llmux_json_t *requests, llmux_slice_t model)
+{
+    apr_pool_t *scratch;
+
+    apr_pool_create(&scratch, r->pool);
+    check_requests(r, at, llmux_json_parse(scratch, llmux_json_raw(requests),
+                                           2, NULL), model, scratch);
+    apr_pool_destroy(scratch);
+}
+
 static const llmux_error_t *head_of_batch(apr_pool_t *p,
                                           llmux_json_parser_t *parser,
                                           llmux_slice_t body,
@@ -66,6 +131,9 @@ static const llmux_error_t *head_of_batch(apr_pool_t *p,
         if (!head->messages) {
             llmux_reader_fail(&r, &at, "expected at least one request");
         }
+    }
+    if (!r.err) {
+        check_models(&r, &at, v, head->model);
     }
     return r.err;
 }

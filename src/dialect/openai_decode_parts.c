@@ -1,6 +1,6 @@
 /* openai_decode_parts.c - what a message of chat completions says: reasoning,
- * text, refusal, citations, pictures. Knows the habits of compatible servers,
- * too. */
+ * text, refusal, citations, pictures, sound. Knows the habits of compatible
+ * servers, too. */
 
 #include "openai_decode.h"
 
@@ -173,6 +173,37 @@ static void images(decoder_t *d, choice_t *c, const llmux_json_t *m)
     }
 }
 
+/* Answers do not say what they are. Whoever asks by another API is given
+ * samples, and there are no others in streams. */
+#define PCM "audio/pcm;rate=24000"
+
+static llmux_slice_t type_of_sound(decoder_t *d, llmux_slice_t base64)
+{
+    llmux_slice_t seen = llmux_slice(llmux_media_sniff(base64));
+
+    return d->is_whole && llmux_slice_starts(seen, "audio/")
+        ? seen : llmux_slice(PCM);
+}
+
+/* It comes in many pieces, which are one block unless something else is said
+ * between them. Its words are left out: they are not the answer. */
+static void sound(decoder_t *d, choice_t *c, const llmux_json_t *m)
+{
+    llmux_event_t ev = { .kind = LLMUX_EV_MEDIA, .cand = c->index };
+    llmux_slice_t data = member(d, llmux_json_get(m, "audio"), "data");
+    llmux_slice_t bytes = llmux_base64_decode(d->base.scratch, data);
+
+    if (empty(data) || empty(bytes)) {
+        return;
+    }
+    c->spoke = 1;
+    open_block(d, c, LLMUX_BLOCK_MEDIA);
+    ev.key = c->key;
+    ev.text = llmux_base64_encode(d->base.scratch, bytes);
+    ev.name = type_of_sound(d, ev.text);
+    llmux_decoder_emit(&d->base, &ev);
+}
+
 /* Mistral: {"type":"thinking","thinking":[{"type":"text","text":"..."}]} */
 static void thinking_part(decoder_t *d, choice_t *c, const llmux_json_t *part)
 {
@@ -308,4 +339,5 @@ void llmux_openai_decode_content(decoder_t *d, choice_t *c,
     logprobs(d, c, choice);
     citations(d, c, m);
     images(d, c, m);
+    sound(d, c, m);
 }

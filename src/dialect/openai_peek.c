@@ -40,6 +40,7 @@ static const llmux_json_pick_t message[] = {
     { ROW("reasoning_details", DETAILS),           EMPTY_LIST, NULL },
     { ROW("annotations",       ANNOTATIONS),       EMPTY_LIST, NULL },
     { ROW("images",            IMAGES),            EMPTY_LIST, NULL },
+    { ROW("audio",             SOUND),             NULL_ONLY,  NULL },
     { ROW("function_call",     OLD_CALL),          NULL_ONLY,  NULL },
     LLMUX_JSON_PICK_END
 };

@@ -7,7 +7,7 @@ typedef enum {
     PROMPT, INPUT, COMPLETION, OUTPUT, TOTAL,
     HIT,                    /* DeepSeek */
     READ, CREATED,          /* Anthropic's */
-    CACHED,                 /* Moonshot, beside the details */
+    CACHED,                 /* Moonshot beside the details, Mistral instead */
     REASONING,
     COUNTS
 } count_e;
@@ -36,6 +36,7 @@ static const struct { const char *name; apr_size_t len; int at; } numbers[] = {
     { NAME("cache_read_input_tokens"), READ },
     { NAME("cache_creation_input_tokens"), CREATED },
     { NAME("cached_tokens"), CACHED },
+    { NAME("num_cached_tokens"), CACHED },
     { NAME("reasoning_tokens"), REASONING }
 }, objects[] = {
     { NAME("prompt_tokens_details"), PROMPT_DETAILS },

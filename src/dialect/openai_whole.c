@@ -67,23 +67,27 @@ static void whole_start(encoder_t *e, const llmux_event_t *ev)
     }
 }
 
-/* Blocks that are shown one by one are kept when they end. */
+/* Blocks that are shown one by one are kept when they end, in the order in
+ * which they began: so chunks number them. */
 static void whole_stop(encoder_t *e, block_t *b)
 {
     choice_t *c = b->choice;
     int shown = b->kind == LLMUX_BLOCK_CALL || b->kind == LLMUX_BLOCK_THINK;
+    block_t **at = c->last && c->last->key < b->key ? &c->last->next
+                                                    : &c->blocks;
 
     llmux_openai_block_close(e, b, !shown);
     if (!shown) {
         return;
     }
-    if (c->last) {
-        c->last->next = b;
+    while (*at && (*at)->key < b->key) {
+        at = &(*at)->next;
     }
-    else {
-        c->blocks = b;
+    b->next = *at;
+    *at = b;
+    if (!b->next) {
+        c->last = b;
     }
-    c->last = b;
 }
 
 static void whole_think(encoder_t *e, const llmux_event_t *ev, block_t *b)

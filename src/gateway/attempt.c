@@ -54,10 +54,21 @@ static int may_relay(const attempt_t *a, int streamed)
         && x->settings->response_model == LLMUX_MODEL_UPSTREAM;
 }
 
+/* Answers that repeat what was asked, or are spelled as it was asked. */
+static int needs_request(const llmux_dialect_t *dialect)
+{
+    return dialect == &llmux_dialect_responses
+        || dialect == &llmux_dialect_embeddings;
+}
+
 static void make_encoder(attempt_t *a)
 {
-    const llmux_encode_t how = answer_how(a->x);
+    llmux_encode_t how;
 
+    if (a->same && needs_request(a->x->dialect)) {
+        body_read(a->x);
+    }
+    how = answer_how(a->x);
     a->encoder = a->x->dialect->encoder(a->pool, &how);
 }
 
@@ -67,9 +78,6 @@ static void expect_answer(attempt_t *a)
     int streamed = is_stream(a->head);
 
     a->relay = may_relay(a, streamed);
-    if (a->same && !a->relay && x->dialect == &llmux_dialect_responses) {
-        body_read(x);       /* its answers repeat what was asked */
-    }
     a->stream = llmux_stream_open(a->run_pool, x->env, a->dialect, streamed,
                                   answer_event,
                                   a->relay && streamed ? answer_frame : NULL,
@@ -209,12 +217,42 @@ const llmux_error_t *attempt_open(attempt_t *a)
 
 /* ---- the end --------------------------------------------------------- */
 
+/* OpenAI's clients ask for base64 without being told to. */
+static int wants_base64(const llmux_exchange_t *x)
+{
+    return x->dialect == &llmux_dialect_embeddings
+        && llmux_slice_is(llmux_json_str(x->pool, llmux_json_get_any(
+               x->head.root, "encoding_format")), "base64");
+}
+
+/* Some servers do not know the word, and those clients then read nothing. */
+static int has_numbers(const attempt_t *a)
+{
+    const llmux_json_t *body, *first;
+    apr_pool_t *scratch;
+    int has;
+
+    apr_pool_create(&scratch, a->pool);
+    body = llmux_json_parse(scratch, llmux_stream_body(a->stream), 3, NULL);
+    first = llmux_json_at(llmux_json_get(body, "data"), 0);
+    has = llmux_json_kind(llmux_json_get(first, "embedding"))
+          == LLMUX_JSON_ARRAY;
+    apr_pool_destroy(scratch);
+    return has;
+}
+
 /* Announced as a stream, but one document came: there are no frames to pass
- * on, so it is encoded like any other. */
+ * on. Or it is not spelled as the client wants it. */
+static int is_unfit(const attempt_t *a)
+{
+    return a->x->record.streamed ? llmux_stream_body(a->stream).len > 0
+                                 : wants_base64(a->x) && has_numbers(a);
+}
+
+/* What cannot pass as it is, is encoded like any other. */
 static void unrelay(attempt_t *a)
 {
-    if (a->relay && a->x->record.streamed
-        && llmux_stream_body(a->stream).len) {
+    if (a->relay && is_unfit(a)) {
         a->relay = 0;
         make_encoder(a);
     }

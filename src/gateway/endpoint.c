@@ -139,12 +139,53 @@ static const endpoint_t *lookup(apr_pool_t *p, const char *path,
     return NULL;
 }
 
+/* Whose paths these are, also those that are not here. */
+static const struct {
+    const char *below;
+    const llmux_dialect_t *dialect;
+} families[] = {
+    { "/v1beta/",      &llmux_dialect_gemini    },
+    { "/v1/messages/", &llmux_dialect_anthropic }
+};
+
+/* @param path may be NULL
+ * @return NULL: nobody's */
+static const llmux_dialect_t *family_of(const char *path)
+{
+    apr_size_t i;
+
+    for (i = 0; path && i < sizeof(families) / sizeof(families[0]); i++) {
+        if (!strncmp(path, families[i].below, strlen(families[i].below))) {
+            return families[i].dialect;
+        }
+    }
+    return NULL;
+}
+
 const llmux_dialect_t *dialect_of_path(apr_pool_t *p, const char *path)
 {
     const char *tail;
     const endpoint_t *e = path ? lookup(p, path, &tail) : NULL;
+    const llmux_dialect_t *family = family_of(path);
 
-    return e ? e->dialect : &llmux_dialect_openai;
+    return e ? e->dialect : family ? family : &llmux_dialect_openai;
+}
+
+/* There is no such path; who asked still knows the answer's shape. */
+static const llmux_error_t *unknown_path(llmux_exchange_t *x)
+{
+    const llmux_dialect_t *family = family_of(x->in->path);
+
+    family = family ? family : family_of(x->in->below);
+    if (family) {
+        x->dialect = family;
+    }
+    return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
+                       "Unknown path %.512s. This gateway answers POST "
+                       "/v1/chat/completions, /v1/responses, "
+                       "/v1/completions, /v1/embeddings, /v1/messages "
+                       "and /v1beta/models/MODEL:generateContent, GET "
+                       "/v1/models, /health and /metrics.", x->in->path);
 }
 
 const llmux_error_t *find_endpoint(llmux_exchange_t *x)
@@ -157,12 +198,7 @@ const llmux_error_t *find_endpoint(llmux_exchange_t *x)
         x->dialect = &llmux_dialect_anthropic;
     }
     if (!x->endpoint) {
-        return llmux_error(x->pool, LLMUX_ERR_NOT_FOUND, NULL,
-                           "Unknown path %.512s. This gateway answers POST "
-                           "/v1/chat/completions, /v1/responses, "
-                           "/v1/completions, /v1/embeddings, /v1/messages "
-                           "and /v1beta/models/MODEL:generateContent, GET "
-                           "/v1/models, /health and /metrics.", x->in->path);
+        return unknown_path(x);
     }
     x->record.endpoint = x->endpoint->name;
     if (!x->endpoint->page || !version_of(x)) {

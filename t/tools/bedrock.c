@@ -9,13 +9,8 @@
  *   ended_well  ... and ended as if nothing had happened
  */
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "../unit/transcript.h"
-
-#include <apr_file_io.h>
-#include <apr_general.h>
+#include "jobs.h"
 
 /* A stream up to this length is damaged at every byte of it; one that is
  * longer at one byte of each message, and each of its messages by itself at
@@ -156,26 +151,6 @@ static void damage(apr_pool_t *p, llmux_slice_t bytes, counts_t *n)
 
 /* ---- jobs ------------------------------------------------------------ */
 
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY,
-                                    APR_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
-    }
-    if (rv == APR_SUCCESS) {
-        char *data = apr_palloc(p, (apr_size_t)info.size + 1);
-
-        bytes->data = data;
-        rv = apr_file_read_full(file, data, (apr_size_t)info.size,
-                                &bytes->len);
-    }
-    return rv == APR_SUCCESS;
-}
-
 static int job(apr_pool_t *p, char *line)
 {
     llmux_slice_t bytes = { NULL, 0 };
@@ -195,21 +170,5 @@ static int job(apr_pool_t *p, char *line)
 
 int main(void)
 {
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = 1;
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "bedrock: a file that cannot be read\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    return run_jobs("bedrock", job);
 }

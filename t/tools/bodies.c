@@ -9,15 +9,11 @@
  * "message" of the refusal. What a client named by a URL was fetched.
  */
 
-#include <stdio.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
 #include "../unit/transcript.h"
+#include "jobs.h"
 
-#define TEXT_MAX (1u << 26)
+/* The provider's. */
+static const llmux_dialect_t *to;
 
 /* ---- media behind a URL ---------------------------------------------- */
 
@@ -82,7 +78,6 @@ static const llmux_error_t *read_chat(apr_pool_t *p, const llmux_dialect_t *d,
 }
 
 static const llmux_error_t *write_chats(apr_pool_t *p,
-                                        const llmux_dialect_t *to,
                                         const char *model,
                                         const llmux_chat_t *chat,
                                         apr_array_header_t *bodies)
@@ -102,8 +97,7 @@ static const llmux_error_t *write_chats(apr_pool_t *p,
 }
 
 static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
-                    const llmux_dialect_t *to, const char *models[2],
-                    llmux_slice_t body)
+                    const char *models[2], llmux_slice_t body)
 {
     apr_array_header_t *bodies = apr_array_make(p, 1, sizeof(llmux_slice_t));
     llmux_chat_t *chat = llmux_chat_create(p);
@@ -112,13 +106,10 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
 
     if (!err) {
         fetch_all(chat);
-        err = write_chats(p, to, models[1], chat, bodies);
+        err = write_chats(p, models[1], chat, bodies);
     }
     if (err) {
-        llmux_jw_key(w, "param");
-        llmux_jw_cstr(w, err->param);
-        llmux_jw_key(w, "message");
-        llmux_jw_cstr(w, err->message);
+        put_refusal(w, err);
         return;
     }
     llmux_jw_key(w, "bodies");
@@ -131,28 +122,7 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
 
 /* ---- jobs ------------------------------------------------------------ */
 
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY,
-                                    APR_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
-    }
-    if (rv == APR_SUCCESS) {
-        char *data = apr_palloc(p, (apr_size_t)info.size + 1);
-
-        bytes->data = data;
-        rv = apr_file_read_full(file, data, (apr_size_t)info.size,
-                                &bytes->len);
-    }
-    return rv == APR_SUCCESS;
-}
-
-/** @return 0 if the line makes no sense or the file cannot be read */
-static int job(apr_pool_t *p, const llmux_dialect_t *to, char *line)
+static int job(apr_pool_t *p, char *line)
 {
     char *last;
     const llmux_dialect_t *d
@@ -169,31 +139,13 @@ static int job(apr_pool_t *p, const llmux_dialect_t *to, char *line)
         return 0;
     }
     llmux_jw_open(&w, '{');
-    request(p, &w, d, to, models, bytes);
+    request(p, &w, d, models, bytes);
     llmux_jw_close(&w, '}');
-    llmux_buf_adds(out, "\n");
-    fwrite(out->data, 1, out->len, stdout);
-    return !out->failed;
+    return print_line(out);
 }
 
 int main(int argc, char **argv)
 {
-    const llmux_dialect_t *to = llmux_dialect_named(argc > 1 ? argv[1] : "");
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = to != NULL;
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, to, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "bodies: a job that cannot be done\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    to = llmux_dialect_named(argc > 1 ? argv[1] : "");
+    return to ? run_jobs("bodies", job) : refuse_job("bodies");
 }

@@ -13,33 +13,12 @@
  * "stream" (texts), or "error".
  */
 
-#include <stdio.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
-#include "../unit/transcript.h"
-
-#define TEXT_MAX (1u << 26)
+#include "answers.h"
 
 static void put_text(llmux_jw_t *w, const char *name, const llmux_buf_t *b)
 {
     llmux_jw_key(w, name);
     llmux_jw_str(w, llmux_buf_slice(b));
-}
-
-static void put_error(llmux_jw_t *w, const llmux_error_t *err)
-{
-    llmux_jw_key(w, "error");
-    llmux_jw_open(w, '{');
-    llmux_jw_key(w, "kind");
-    llmux_jw_cstr(w, error_names[err->kind]);
-    llmux_jw_key(w, "param");
-    llmux_jw_cstr(w, err->param);
-    llmux_jw_key(w, "message");
-    llmux_jw_cstr(w, err->message);
-    llmux_jw_close(w, '}');
 }
 
 /* ---- requests -------------------------------------------------------- */
@@ -86,45 +65,18 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
 
 /* ---- answers --------------------------------------------------------- */
 
-typedef struct pipe_t {
-    llmux_encoder_t *whole, *stream;
-    llmux_buf_t *document, *events;
-    const llmux_error_t *error;
-} pipe_t;
-
-static void encode(void *baton, const llmux_event_t *ev)
-{
-    pipe_t *pipe = baton;
-
-    pipe->whole->event(pipe->whole, ev, pipe->document);
-    pipe->stream->event(pipe->stream, ev, pipe->events);
-    if (ev->kind == LLMUX_EV_ERROR) {
-        pipe->error = ev->error;
-    }
-}
-
 static void answer(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
                    int streamed, llmux_slice_t bytes)
 {
-    llmux_encode_t how = { .show_thinking = 1, .id = "ours" };
-    pipe_t pipe = { 0 };
-    llmux_stream_t *s;
+    const llmux_encode_t how = { .show_thinking = 1, .id = "ours" };
+    const said_t *said = say_again(p, d, streamed, bytes, d, how);
 
-    pipe.whole = d->encoder(p, &how);
-    how.streamed = 1;
-    how.include_usage = 1;
-    pipe.stream = d->encoder(p, &how);
-    pipe.document = llmux_buf_create(p, TEXT_MAX);
-    pipe.events = llmux_buf_create(p, TEXT_MAX);
-    s = llmux_stream_open(p, &test_env, d, streamed, encode, NULL, &pipe);
-    llmux_stream_feed(s, bytes.data, bytes.len);
-    llmux_stream_end(s);
-    if (pipe.error) {
-        put_error(w, pipe.error);
+    if (said->error) {
+        put_error(w, said->error);
         return;
     }
-    put_text(w, "whole", pipe.document);
-    put_text(w, "stream", pipe.events);
+    put_text(w, "whole", said->document);
+    put_text(w, "stream", said->events);
 }
 
 /* The recording has the body in `body`. */
@@ -140,23 +92,6 @@ static void failure(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
 }
 
 /* ---- jobs ------------------------------------------------------------ */
-
-static int slurp(apr_pool_t *p, const char *path, llmux_slice_t *out)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    char *data;
-
-    if (apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY,
-                      APR_FPROT_OS_DEFAULT, p) != APR_SUCCESS
-        || apr_file_info_get(&info, APR_FINFO_SIZE, file) != APR_SUCCESS) {
-        return 0;
-    }
-    data = apr_palloc(p, (apr_size_t)info.size + 1);
-    out->data = data;
-    out->len = (apr_size_t)info.size;
-    return apr_file_read_full(file, data, out->len, NULL) == APR_SUCCESS;
-}
 
 static void done(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
                  const char *mode, const char *model, llmux_slice_t bytes)
@@ -183,34 +118,16 @@ static int job(apr_pool_t *p, char *line)
     const llmux_dialect_t *d = llmux_dialect_named(name);
     llmux_slice_t bytes;
 
-    if (!path || !d || !slurp(p, path, &bytes)) {
+    if (!path || !d || !read_file(p, path, &bytes)) {
         return 0;
     }
     llmux_jw_open(&w, '{');
     done(p, &w, d, mode, model, bytes);
     llmux_jw_close(&w, '}');
-    llmux_buf_adds(out, "\n");
-    fwrite(out->data, 1, out->len, stdout);
-    return !out->failed;
+    return print_line(out);
 }
 
 int main(void)
 {
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = 1;
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "completions: a job that cannot be done\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    return run_jobs("completions", job);
 }

@@ -14,15 +14,9 @@
  * an error body for those who wait for all of it.
  */
 
-#include <stdio.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
 #include "../unit/transcript.h"
+#include "jobs.h"
 
-#define TEXT_MAX    (1u << 26)
 #define CLIENTS_MAX 16
 
 static const llmux_dialect_t *clients[CLIENTS_MAX];
@@ -215,27 +209,6 @@ static void refusal(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *from,
 
 /* ---- jobs ------------------------------------------------------------ */
 
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY,
-                                    APR_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
-    }
-    if (rv == APR_SUCCESS) {
-        char *data = apr_palloc(p, (apr_size_t)info.size + 1);
-
-        bytes->data = data;
-        rv = apr_file_read_full(file, data, (apr_size_t)info.size,
-                                &bytes->len);
-    }
-    return rv == APR_SUCCESS;
-}
-
-/** @return 0 if the line makes no sense or the file cannot be read */
 static int job(apr_pool_t *p, char *line)
 {
     char *last;
@@ -258,9 +231,7 @@ static int job(apr_pool_t *p, char *line)
         answer(p, &w, from, !strcmp(mode, "stream"), bytes);
     }
     llmux_jw_close(&w, '}');
-    llmux_buf_adds(out, "\n");
-    fwrite(out->data, 1, out->len, stdout);
-    return !out->failed;
+    return print_line(out);
 }
 
 /** @return 0 if there is no such front door */
@@ -280,21 +251,6 @@ static int read_clients(char **names)
 
 int main(int argc, char **argv)
 {
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = read_clients(argv + 1);
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "cross: a job that cannot be done\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    return read_clients(argv + 1) ? run_jobs("cross", job)
+                                  : refuse_job("cross");
 }

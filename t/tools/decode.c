@@ -13,16 +13,12 @@
  * CUTS_APART).
  */
 
-#include <stdio.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
 #include "../unit/transcript.h"
+#include "jobs.h"
 
 #define CUTS_APART  2048
-#define TEXT_MAX    (1u << 26)
+
+static apr_size_t apart;
 
 /* ---- one answer, put together ---------------------------------------- */
 
@@ -456,7 +452,7 @@ static int same_events(apr_pool_t *p, const llmux_buf_t *want,
 /* Which of the cuts of one pass it is, 0 if only several at once do it. */
 static apr_size_t culprit(apr_pool_t *p, const llmux_buf_t *want,
                           const llmux_dialect_t *dialect, llmux_slice_t bytes,
-                          apr_size_t first, apr_size_t apart)
+                          apr_size_t first)
 {
     apr_size_t cut;
 
@@ -471,8 +467,7 @@ static apr_size_t culprit(apr_pool_t *p, const llmux_buf_t *want,
 /* Every byte is a place to cut. One cut is forgotten when the event that it
  * was in is over, so one pass takes many of them, far apart. */
 static void try_cuts(apr_pool_t *p, llmux_jw_t *w,
-                     const llmux_dialect_t *dialect, llmux_slice_t bytes,
-                     apr_size_t apart)
+                     const llmux_dialect_t *dialect, llmux_slice_t bytes)
 {
     const llmux_buf_t *want = events_of(p, dialect, 1, bytes, bytes.len, 1);
     apr_size_t first, cuts = 0, wrong = 0;
@@ -482,7 +477,7 @@ static void try_cuts(apr_pool_t *p, llmux_jw_t *w,
         same = same_events(p, want, dialect, bytes, first, apart);
         cuts += (bytes.len - first + apart - 1) / apart;
         if (!same) {
-            wrong = culprit(p, want, dialect, bytes, first, apart);
+            wrong = culprit(p, want, dialect, bytes, first);
         }
     }
     write_int(w, "cuts", (apr_int64_t)cuts);
@@ -558,28 +553,7 @@ static void read_error(apr_pool_t *p, llmux_jw_t *w,
     write_error(w, dialect->error_read(p, status, body));
 }
 
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY,
-                                    APR_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
-    }
-    if (rv == APR_SUCCESS) {
-        char *data = apr_palloc(p, (apr_size_t)info.size + 1);
-
-        bytes->data = data;
-        rv = apr_file_read_full(file, data, (apr_size_t)info.size,
-                                &bytes->len);
-    }
-    return rv == APR_SUCCESS;
-}
-
-/** @return 0 if the line makes no sense or the file cannot be read */
-static int job(apr_pool_t *p, char *line, apr_size_t apart)
+static int job(apr_pool_t *p, char *line)
 {
     char *last;
     const char *name = apr_strtok(line, "\t\n", &last);
@@ -601,36 +575,17 @@ static int job(apr_pool_t *p, char *line, apr_size_t apart)
         decode(p, &w, dialect, !strcmp(mode, "stream"), bytes);
     }
     if (!strcmp(mode, "stream")) {
-        try_cuts(p, &w, dialect, bytes, apart);
+        try_cuts(p, &w, dialect, bytes);
     }
     if (strcmp(mode, "error") && dialect == &llmux_dialect_openai) {
         try_parsing(p, &w, !strcmp(mode, "stream"), bytes);
     }
     llmux_jw_close(&w, '}');
-    llmux_buf_adds(out, "\n");
-    fwrite(out->data, 1, out->len, stdout);
-    fflush(stdout);
-    return !out->failed;
+    return print_line(out);
 }
 
 int main(int argc, char **argv)
 {
-    apr_size_t apart = argc > 1 ? (apr_size_t)atol(argv[1]) : CUTS_APART;
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = 1;
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line, apart);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "decode: a job that cannot be done\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    apart = argc > 1 ? (apr_size_t)atol(argv[1]) : CUTS_APART;
+    return run_jobs("decode", job);
 }

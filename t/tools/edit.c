@@ -8,15 +8,8 @@
  * "unwritten", why that cannot be; or "param" and "message" of the refusal.
  */
 
-#include <stdio.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
 #include "../unit/transcript.h"
-
-#define TEXT_MAX (1u << 26)
+#include "jobs.h"
 
 static void put_edited(apr_pool_t *p, llmux_jw_t *w, const char *name,
                        const llmux_dialect_t *d, const llmux_head_t *head,
@@ -66,10 +59,7 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
     }
     err = d->head(p, llmux_json_parser_create(p), body, &head);
     if (err) {
-        llmux_jw_key(w, "param");
-        llmux_jw_cstr(w, err->param);
-        llmux_jw_key(w, "message");
-        llmux_jw_cstr(w, err->message);
+        put_refusal(w, err);
         return;
     }
     put_edited(p, w, "same", d, &head, body, head.model);
@@ -81,27 +71,6 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const llmux_dialect_t *d,
 
 /* ---- jobs ------------------------------------------------------------ */
 
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY,
-                                    APR_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
-    }
-    if (rv == APR_SUCCESS) {
-        char *data = apr_palloc(p, (apr_size_t)info.size + 1);
-
-        bytes->data = data;
-        rv = apr_file_read_full(file, data, (apr_size_t)info.size,
-                                &bytes->len);
-    }
-    return rv == APR_SUCCESS;
-}
-
-/** @return 0 if the line makes no sense or the file cannot be read */
 static int job(apr_pool_t *p, char *line)
 {
     char *last;
@@ -120,28 +89,10 @@ static int job(apr_pool_t *p, char *line)
     llmux_jw_open(&w, '{');
     request(p, &w, d, model, other, bytes);
     llmux_jw_close(&w, '}');
-    llmux_buf_adds(out, "\n");
-    fwrite(out->data, 1, out->len, stdout);
-    return !out->failed;
+    return print_line(out);
 }
 
 int main(void)
 {
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = 1;
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "edit: a job that cannot be done\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    return run_jobs("edit", job);
 }

@@ -3,47 +3,20 @@
  *
  * A job is a line of input, with a tab between its parts:
  *
- *     request CLIENT TARGET MODEL FILE   a client's body: as it passes, and
- *                                        read and written for the target
- *     answer PROVIDER FILE               decoded, and encoded for each client
- *     error PROVIDER STATUS FILE         the body of an error
+ *     request CLIENT NAMED TARGET MODEL FILE
+ *                                  a client's body, whose path may name a
+ *                                  model: as it passes, and read and written
+ *                                  for the target
+ *     answer PROVIDER FILE         decoded, and encoded for each client
+ *     error PROVIDER STATUS FILE   the body of an error
  *
  * The answer is a line of JSON: {"passed", "written", "warnings"} of a
  * request, {"floats", "packed", "one", "batch"} of an answer; {"error"} of
  * all that is or became one.
  */
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
 #include "../unit/transcript.h"
-
-#define TEXT_MAX (1u << 26)
-
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *out)
-{
-    apr_finfo_t info;
-    apr_file_t *f;
-    apr_size_t n;
-    char *data;
-
-    if (apr_file_open(&f, path, APR_READ, 0, p) != APR_SUCCESS
-        || apr_file_info_get(&info, APR_FINFO_SIZE, f) != APR_SUCCESS) {
-        return 0;
-    }
-    n = (apr_size_t)info.size;
-    data = apr_palloc(p, n + 1);
-    if (n && apr_file_read_full(f, data, n, &n) != APR_SUCCESS) {
-        return 0;
-    }
-    out->data = data;
-    out->len = n;
-    return 1;
-}
+#include "jobs.h"
 
 static void say(llmux_jw_t *w, const char *name, const llmux_buf_t *json)
 {
@@ -64,10 +37,11 @@ static void say_error(llmux_jw_t *w, const llmux_error_t *err)
 
 static const llmux_error_t *pass(apr_pool_t *p, llmux_slice_t body,
                                  const llmux_dialect_t *client,
+                                 const char *named,
                                  const llmux_target_t *target,
                                  llmux_buf_t *out)
 {
-    llmux_head_t head = { .model = llmux_slice("path") };
+    llmux_head_t head = { .model = llmux_slice(named) };
     const llmux_error_t *err = client->head(p, llmux_json_parser_create(p),
                                             body, &head);
 
@@ -78,7 +52,7 @@ static const llmux_error_t *pass(apr_pool_t *p, llmux_slice_t body,
 }
 
 static void request(apr_pool_t *p, llmux_jw_t *w, llmux_slice_t body,
-                    const llmux_dialect_t *client,
+                    const llmux_dialect_t *client, const char *named,
                     const llmux_dialect_t *dialect, const char *model)
 {
     llmux_target_t target = { "the target", llmux_slice(model), ~0u };
@@ -86,7 +60,7 @@ static void request(apr_pool_t *p, llmux_jw_t *w, llmux_slice_t body,
     llmux_buf_t *written = llmux_buf_create(p, TEXT_MAX);
     llmux_warnings_t *warnings = llmux_warnings_create(p, 0);
     llmux_chat_t *chat = llmux_chat_create(p);
-    const llmux_error_t *err = pass(p, body, client, &target, passed);
+    const llmux_error_t *err = pass(p, body, client, named, &target, passed);
 
     if (!err) {
         err = client->read(chat, llmux_json_parse(p, body, 0, NULL));
@@ -181,7 +155,7 @@ static void error(apr_pool_t *p, llmux_jw_t *w, llmux_slice_t bytes,
 
 /* ---- jobs -------------------------------------------------------------- */
 
-enum { PARTS = 5 };
+enum { PARTS = 6 };
 
 static int split(char *line, char **parts)
 {
@@ -200,14 +174,14 @@ static int take(apr_pool_t *p, llmux_jw_t *w, char *const *job, int n)
     const llmux_dialect_t *dialect =
         n > 2 ? llmux_dialect_named(job[1]) : NULL;
     const llmux_dialect_t *target =
-        n > 3 ? llmux_dialect_named(job[2]) : NULL;
+        n > 4 ? llmux_dialect_named(job[3]) : NULL;
     llmux_slice_t bytes;
 
     if (!dialect || !read_file(p, job[n - 1], &bytes)) {
         return 0;
     }
-    if (n == 5 && target && !strcmp(job[0], "request")) {
-        request(p, w, bytes, dialect, target, job[3]);
+    if (n == 6 && target && !strcmp(job[0], "request")) {
+        request(p, w, bytes, dialect, job[2], target, job[4]);
     }
     else if (n == 3 && !strcmp(job[0], "answer")) {
         answer(p, w, bytes, dialect);
@@ -226,41 +200,16 @@ static int job(apr_pool_t *p, char *line)
     char *parts[PARTS];
     llmux_buf_t *out = llmux_buf_create(p, TEXT_MAX);
     llmux_jw_t w = llmux_jw(out);
-    llmux_slice_t text;
-    apr_size_t i;
 
     llmux_jw_open(&w, '{');
     if (!take(p, &w, parts, split(line, parts)) || out->failed) {
         return 0;
     }
     llmux_jw_close(&w, '}');
-    text = llmux_buf_slice(out);
-    /* JSON that stands as somebody wrote it may have several lines. */
-    for (i = 0; i < text.len; i++) {
-        putchar(strchr("\r\n", text.data[i]) ? ' ' : text.data[i]);
-    }
-    putchar('\n');
-    fflush(stdout);
-    return 1;
+    return print_line(out);
 }
 
 int main(void)
 {
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = 1;
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "embeddings: a job that cannot be done\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    return run_jobs("embeddings", job);
 }

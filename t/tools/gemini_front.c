@@ -12,16 +12,9 @@
  *              same; "fault" is what an SDK would not like about them
  */
 
-#include <stdio.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
 #include "../unit/transcript.h"
 #include "../../src/dialect/gemini.h"
-
-#define TEXT_MAX (1u << 26)
+#include "jobs.h"
 
 static const llmux_sealer_t *keys;
 
@@ -404,10 +397,7 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const char *model,
     if (err) {
         llmux_jw_key(w, "refused");
         llmux_jw_cstr(w, error_names[err->kind]);
-        llmux_jw_key(w, "message");
-        llmux_jw_cstr(w, err->message);
-        llmux_jw_key(w, "param");
-        llmux_jw_cstr(w, err->param);
+        put_refusal(w, err);
         return;
     }
     llmux_jw_key(w, "written");
@@ -416,27 +406,6 @@ static void request(apr_pool_t *p, llmux_jw_t *w, const char *model,
 
 /* ---- jobs ------------------------------------------------------------ */
 
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *bytes)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_status_t rv = apr_file_open(&file, path, APR_READ | APR_BINARY,
-                                    APR_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
-    }
-    if (rv == APR_SUCCESS) {
-        char *data = apr_palloc(p, (apr_size_t)info.size + 1);
-
-        bytes->data = data;
-        rv = apr_file_read_full(file, data, (apr_size_t)info.size,
-                                &bytes->len);
-    }
-    return rv == APR_SUCCESS;
-}
-
-/** @return 0 if the line makes no sense or the file cannot be read */
 static int job(apr_pool_t *p, char *line)
 {
     char *last;
@@ -461,10 +430,7 @@ static int job(apr_pool_t *p, char *line)
         answer(p, &w, dialect, !strcmp(mode, "stream"), bytes);
     }
     llmux_jw_close(&w, '}');
-    llmux_buf_adds(out, "\n");
-    fwrite(out->data, 1, out->len, stdout);
-    fflush(stdout);
-    return !out->failed;
+    return print_line(out);
 }
 
 static const llmux_sealer_t *make_keys(apr_pool_t *p)
@@ -479,22 +445,14 @@ static const llmux_sealer_t *make_keys(apr_pool_t *p)
 
 int main(void)
 {
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = 1;
+    apr_pool_t *pool;
+    int status;
 
     apr_initialize();
     apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
     keys = make_keys(pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "gemini_front: a job that cannot be done\n");
-    }
+    status = run_jobs("gemini_front", job);
     apr_pool_destroy(pool);
     apr_terminate();
-    return !good;
+    return status;
 }

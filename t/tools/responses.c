@@ -13,38 +13,9 @@
  * who follows it ends with) and "wrong" (why he cannot, or null).
  */
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
-
 #include "../unit/responses_follow.h"
 #include "../unit/transcript.h"
-
-#define TEXT_MAX (1u << 26)
-
-static int read_file(apr_pool_t *p, const char *path, llmux_slice_t *out)
-{
-    apr_finfo_t info;
-    apr_file_t *f;
-    apr_size_t n;
-    char *data;
-
-    if (apr_file_open(&f, path, APR_READ, 0, p) != APR_SUCCESS
-        || apr_file_info_get(&info, APR_FINFO_SIZE, f) != APR_SUCCESS) {
-        return 0;
-    }
-    n = (apr_size_t)info.size;
-    data = apr_palloc(p, n + 1);
-    if (n && apr_file_read_full(f, data, n, &n) != APR_SUCCESS) {
-        return 0;
-    }
-    out->data = data;
-    out->len = n;
-    return 1;
-}
+#include "jobs.h"
 
 /* ---- requests ---------------------------------------------------------- */
 
@@ -131,19 +102,6 @@ static void answer(apr_pool_t *p, llmux_jw_t *w,
 
 /* ---- jobs -------------------------------------------------------------- */
 
-/* JSON that stands as the client wrote it may have several lines. */
-static void print_line(llmux_slice_t json)
-{
-    apr_size_t i;
-
-    for (i = 0; i < json.len; i++) {
-        putchar(json.data[i] == '\n' || json.data[i] == '\r' ? ' '
-                                                             : json.data[i]);
-    }
-    putchar('\n');
-    fflush(stdout);
-}
-
 static int job(apr_pool_t *p, char *line)
 {
     char *last, *mode = apr_strtok(line, "\t\n", &last);
@@ -166,27 +124,10 @@ static int job(apr_pool_t *p, char *line)
         answer(p, &w, dialect, bytes, !strcmp(mode, "stream"));
     }
     llmux_jw_close(&w, '}');
-    print_line(llmux_buf_slice(out));
-    return !out->failed;
+    return print_line(out);
 }
 
 int main(void)
 {
-    apr_pool_t *pool, *p;
-    char line[4096];
-    int good = 1;
-
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
-    while (good && fgets(line, sizeof(line), stdin)) {
-        good = job(p, line);
-        apr_pool_clear(p);
-    }
-    if (!good) {
-        fprintf(stderr, "responses: a job that cannot be done\n");
-    }
-    apr_pool_destroy(pool);
-    apr_terminate();
-    return !good;
+    return run_jobs("responses", job);
 }

@@ -7,23 +7,20 @@
  * with the number, and "exact" or "about".
  */
 
-#include <stdio.h>
-
-#include <apr_file_info.h>
-#include <apr_file_io.h>
-#include <apr_general.h>
 #include <apr_strings.h>
 
 #include "llmux/tokens.h"
+#include "jobs.h"
 
-#define LINE_SIZE (1 << 20)
+/* NULL: all are estimates. */
+static const llmux_bpe_t *bpe;
 
 static void answer(llmux_tokens_t t)
 {
     printf("%" APR_INT64_T_FMT " %s\n", t.count, t.exact ? "exact" : "about");
 }
 
-static void count_text(const llmux_bpe_t *bpe, apr_pool_t *p, char **field)
+static void count_text(apr_pool_t *p, char **field)
 {
     llmux_slice_t json = llmux_slice(field[2]);
     const llmux_json_t *v = llmux_json_parse(p, json, 0, NULL);
@@ -36,26 +33,6 @@ static void count_text(const llmux_bpe_t *bpe, apr_pool_t *p, char **field)
                                        ? LLMUX_ENCODING_CL100K
                                        : LLMUX_ENCODING_O200K,
                            llmux_json_str(p, v)));
-}
-
-static llmux_slice_t slurp(apr_pool_t *p, const char *path)
-{
-    llmux_slice_t s = { NULL, 0 };
-    apr_file_t *file;
-    apr_finfo_t info;
-    char *data;
-
-    if (apr_file_open(&file, path, APR_FOPEN_READ, 0, p) != APR_SUCCESS
-        || apr_file_info_get(&info, APR_FINFO_SIZE, file) != APR_SUCCESS) {
-        return s;
-    }
-    s.len = (apr_size_t)info.size;
-    data = apr_palloc(p, s.len + 1);
-    if (apr_file_read_full(file, data, s.len, NULL) == APR_SUCCESS) {
-        s.data = data;
-    }
-    apr_file_close(file);
-    return s;
 }
 
 static const llmux_error_t *read_chat(llmux_chat_t *chat,
@@ -73,15 +50,19 @@ static const llmux_error_t *read_chat(llmux_chat_t *chat,
     return d->read(chat, llmux_json_parse(chat->pool, body, 0, NULL));
 }
 
-static void count_chat(const llmux_bpe_t *bpe, apr_pool_t *p, char **field)
+static void count_chat(apr_pool_t *p, char **field)
 {
     const llmux_dialect_t *d = llmux_dialect_named(field[1]);
-    llmux_slice_t body = slurp(p, field[3]);
+    llmux_slice_t body = { NULL, 0 };
     llmux_chat_t *chat = llmux_chat_create(p);
     const llmux_error_t *err;
 
-    if (!d || !d->head || !body.data) {
-        printf("no %s\n", body.data ? "dialect" : "file");
+    if (!read_file(p, field[3], &body)) {
+        printf("no file\n");
+        return;
+    }
+    if (!d || !d->head) {
+        printf("no dialect\n");
         return;
     }
     err = read_chat(chat, d, body);
@@ -92,11 +73,13 @@ static void count_chat(const llmux_bpe_t *bpe, apr_pool_t *p, char **field)
     answer(llmux_tokens_of_chat(bpe, chat, llmux_slice(field[2])));
 }
 
-static void obey(const llmux_bpe_t *bpe, apr_pool_t *p, char *line)
+/* What it cannot do it says in its answer. */
+static int job(apr_pool_t *p, char *line)
 {
     char *field[4] = { line, NULL, NULL, NULL };
     int n;
 
+    line[strcspn(line, "\n")] = '\0';
     for (n = 1; n < 4 && field[n - 1]; n++) {
         field[n] = strchr(field[n - 1], '\t');
         if (field[n]) {
@@ -104,30 +87,29 @@ static void obey(const llmux_bpe_t *bpe, apr_pool_t *p, char *line)
         }
     }
     if (!strcmp(field[0], "text") && field[2]) {
-        count_text(bpe, p, field);
+        count_text(p, field);
     }
     else if (!strcmp(field[0], "chat") && field[3]) {
-        count_chat(bpe, p, field);
+        count_chat(p, field);
     }
     else {
         printf("no such order\n");
     }
+    return 1;
 }
 
 int main(int argc, char **argv)
 {
-    static char line[LINE_SIZE];
-    const llmux_bpe_t *bpe = NULL;
-    apr_pool_t *pool, *p;
+    apr_pool_t *pool;
     const char *why;
+    int status;
 
-    apr_initialize();
-    apr_pool_create(&pool, NULL);
-    apr_pool_create(&p, pool);
     if (argc != 2) {
         fprintf(stderr, "usage: tokens FOLDER_OF_RANKS\n");
         return 1;
     }
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
     if (strcmp(argv[1], "-")) {
         bpe = llmux_bpe_load(pool, argv[1], &why);
         if (!bpe) {
@@ -135,10 +117,8 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    while (fgets(line, sizeof(line), stdin)) {
-        line[strcspn(line, "\n")] = '\0';
-        obey(bpe, p, line);
-        apr_pool_clear(p);
-    }
-    return 0;
+    status = run_jobs("tokens", job);
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return status;
 }

@@ -31,7 +31,7 @@ static const written_t cases[] = {
       TO("user", "<system>late</system>") "," TO("assistant", "b") "]" END,
       "emulate=messages.role" },
     { "messages without a word are left out",
-      "'messages':[" U("") "," A("") "," U("a") "]",
+      "'messages':[" S("") "," U("") "," A("") "," U("a") "," S("") "]",
       "'messages':[" TO("user", "a") "]" END, NULL },
     { "images by data and by address, names",
       "'messages':[{'role':'user','name':'Al','content':[" T("look") ","
@@ -126,8 +126,8 @@ static const written_t cases[] = {
       "'a':2}}" END, NULL },
     { "JSON, and the word for it",
       HI ",'response_format':{'type':'json_object'}",
-      "'messages':[{'role':'system','content':[" T("Answer with one JSON "
-      "object and nothing else: no other text, no code fence.") "]},"
+      "'messages':[" TO("system", "Answer with one JSON "
+      "object and nothing else: no other text, no code fence.") ","
       TO("user", "Hi") "],'response_format':{'type':'json_object'}" END,
       NULL },
     { "a schema beside tools",
@@ -166,7 +166,10 @@ static const written_t cases[] = {
     { "what only this API has, by its own names",
       HI ",'safety_mode':'STRICT','citation_options':{'mode':'off'},'odd':1",
       SENT_HI ",'safety_mode':'STRICT','citation_options':{'mode':'off'}" END,
-      "drop=odd" }
+      "drop=odd" },
+    { "of members with one name the last counts",
+      HI ",'priority':1,'safety_mode':'OFF','priority':2",
+      SENT_HI ",'priority':2,'safety_mode':'OFF'" END, NULL }
 };
 
 static const written_t unable = {

@@ -286,7 +286,7 @@ static const struct {
       "{'content':{},'mod\\u0065l': 'models/x/y'}, {'model':'models/x/y'}, "
       "{'model':'models/x/y','a':[]}]}" },
     { "a batch of one", BATCH, "m",
-      "{'model':'models/m','requests':{'model':'a','model':'b'}}",
+      "{'model':'models/m','requests':{'model':'m','model':'models/m'}}",
       "{'requests':{'model':'models/x/y','model':'models/x/y'}}" },
     { "a batch with what is no request", BATCH, "m",
       "{'requests':[7,{}]}", "{'requests':[7,{'model':'models/x/y'}]}" }
@@ -329,6 +329,10 @@ static const struct {
     { ONE, "{'model':'models/m','content':{}}", "m", 1 },
     { BATCH, "{'model':'m','requests':[{},{}]}", "m", 2 },
     { BATCH, "{'model':'m','requests':{}}", "m", 1 },
+    { BATCH, "{'model':'m','requests':[{},{'model':'models/m'},{'model':"
+      "null}]}", "m", 3 },
+    { BATCH, "{'model':'m','requests':[{},{'model':'models/o'}]}", NULL, 0 },
+    { BATCH, "{'model':'m','requests':{'model':7}}", NULL, 0 },
     { OPENAI, "{'model':'m'}", NULL, 0 },
     { OPENAI, "{'model':'m','input':[]}", NULL, 0 },
     { OPENAI, "{'input':'a'}", NULL, 0 },

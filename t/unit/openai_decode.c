@@ -164,6 +164,15 @@ static const struct {
       "logprobs 0 [{\"token\":\"Hi\",\"logprob\":-0.1}]\n"
       "cite 0 https://e.x title=t 0..2\nclose 0\nopen 1 media\n"
       "media 1 image/png AAAA\nclose 1\nfinish 0 stop as stop\nend\n" },
+    { "sound, in pieces, and its words",
+      C0 "'delta':{'content':null,'audio':{'id':'a1','transcript':'Hi'}}}]}\n"
+      C0 "'delta':{'audio':{'data':'//tw'}}}]}\n"
+      C0 "'delta':{'audio':{'data':'AA'}}}]}\n"
+      C0 "'delta':{'audio':{'data':'no:base64'}}}]}\n"
+      C0 "'delta':{'audio':{'expires_at':9}}}]}\n" STOP,
+      START "open 0 media\nmedia 0 audio/pcm;rate=24000 //tw\n"
+      "media 0 audio/pcm;rate=24000 AA==\nclose 0\nfinish 0 stop as stop\n"
+      "end\n" },
     { "candidates by turns",
       "{'id':'c1','model':'m','created':7,'choices':[{'index':0,'delta':"
       "{'content':'a'}},{'index':1,'delta':{'content':'b'}}]}\n"

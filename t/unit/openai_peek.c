@@ -75,6 +75,8 @@ static const struct {
     { "log probabilities", C0 "'delta':{},'logprobs':{'content':[]}}]}", 0 },
     { "citations", DELTA("'annotations':[{}]"), 0 },
     { "pictures", DELTA("'images':[{}]"), 0 },
+    { "no sound", DELTA("'audio':null"), 1 },
+    { "sound", DELTA("'audio':{}"), 0 },
     { "Moonshot's usage", C0 "'delta':{},'usage':{'prompt_tokens':1}}]}", 0 },
     { "Groq's usage", "{'choices':[],'x_groq':{'usage':{}}}", 0 },
     { "usage of another kind", "{'choices':[],'usage':7}", 0 },
