@@ -3,211 +3,36 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
+use LLMux::Park;
 
-my $path = '/v1/chat/completions';
 my $mock = mock();
 
 # All requests park at once; $more: what differs.
 sub server
 {
-    my ($more, %opt) = @_;
-    return httpd(modules => ['status'], %opt, conf => <<"END");
-ServerLimit 8
+    my ($more) = @_;
+    return park_server('always', tls => 0, threads => 32, children => 8,
+        providers => provider('mock', $mock->base('/v1')), conf => <<"END");
 StartServers 2
-ThreadsPerChild 32
 MaxRequestWorkers 64
 MinSpareThreads 33
 MaxSpareThreads 250
-AsyncRequestWorkerFactor 100
 KeepAliveTimeout 30
-LLMuxPark always
-LLMuxDirect on
-<LLMuxProvider mock>
-    LLMuxType openai
-    LLMuxBaseURL @{[ $mock->base('/v1') ]}
-    LLMuxAPIKey sk-mock
-    LLMuxRetries 0
-</LLMuxProvider>
-<Location "/">
-    SetHandler llmux
-</Location>
-<Location "/server-status">
-    SetHandler server-status
-</Location>
 $more
 END
 }
 
-my @allowed = (qr/AH00484|AH00485|AH10159|AH03490/);
-
-sub finish
-{
-    my ($server, @allow) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    # Not while a worker closes a connection: httpd's own race.
-    sleep 0.1;
-    $server->stop('TERM');
-    no_problems($server, @allow);
-    return;
-}
-
-sub no_problems
-{
-    my ($server, @allow) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my @problems = $server->problems(allow => [@allowed, @allow]);
-
-    is_deeply \@problems, [], 'nothing untoward in its log';
-    $server->remove if !@problems;
-    return;
-}
-
-# ---- what a server says of itself
-
-sub status
-{
-    my ($server) = @_;
-    my %status = get($server, '/server-status?auto')->body
-        =~ /^(\w+): (\d+)$/mg;
-    return \%status;
-}
-
-sub settles
-{
-    my ($server, $what) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $want = 'LLMuxInFlight=0 LLMuxParked=0 BusyWorkers=1';
-    my $now;
-
-    wait_until(5, sub {
-        my $status = status($server);
-        $now = join ' ', map { "$_=" . ($status->{$_} // '?') }
-            qw(LLMuxInFlight LLMuxParked BusyWorkers);
-        return $now eq $want;
-    });
-    is $now, $want, "$what: nothing is left";
-    return;
-}
-
-sub parks
-{
-    my ($server, $n, $what) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $parked;
-
-    ok wait_until(3, sub {
-        $parked = status($server)->{LLMuxParked};
-        return $parked >= $n;
-    }), $what or diag "$parked of $n";
-    return;
-}
-
-sub descriptors
-{
-    my ($server) = @_;
-    my $n = 0;
-    $n += () = glob "/proc/$_/fd/*" for $server->children;
-    return $n;
-}
-
-sub resident
-{
-    my ($server) = @_;
-    my $sum = 0;
-    slurp("/proc/$_/status") =~ /^VmRSS:\s+(\d+)/m and $sum += $1
-        for $server->children;
-    return $sum;
-}
-
-# Once it has been the same for half a second, and at the longest.
-sub settled
-{
-    my ($code) = @_;
-    my ($last, $since) = (-1, 0);
-
-    wait_until(4, sub {
-        my $now = $code->();
-        ($last, $since) = ($now, time) if $now != $last;
-        return time - $since > 0.5;
-    });
-    return $last;
-}
-
 # ---- crowds of streams
-
-my $so_far = 0;
-
-sub said
-{
-    return join '', map { $_->{json}{choices}[0]{delta}{content} // '' }
-        grep { $_->{json} && $_->{json}{choices} } $_[0]->events;
-}
-
-# n streams, each with words of its own: {client, id, text}.
-sub crowd
-{
-    my ($server, $n, $model, $words) = @_;
-
-    return map {
-        my $id = 'c' . ++$so_far . 'c';
-        my $text = join ' ', $id, map { "w$_" } 2 .. $words;
-        my $c = client($server);
-        $c->send_request(POST => $path, headers => { 'X-Request-ID' => $id },
-                         body => chat($model, $text, stream => true));
-        { client => $c, id => $id, text => $text };
-    } 1 .. $n;
-}
-
-# Takes in what comes until each has its first word. How many have?
-sub begun
-{
-    my @crowd = @_;
-    my $n;
-
-    wait_until(6, sub {
-        $_->{client}->look(0) for @crowd;
-        $n = grep { $_->{client}{in} =~ /$_->{id}/ } @crowd;
-        return $n == @crowd;
-    });
-    return $n;
-}
-
-# All at the same time, for each is told when it came; to their ends.
-sub read_all
-{
-    my %left = map { $_->{client} => $_->{client} } @_;
-    my $end = time + patience(20);
-
-    while (%left && time < $end) {
-        for my $c (values %left) {
-            $c->look(0);
-            $c->{response}->feed(\$c->{in}, time);
-            delete $left{$c} if $c->{response}->done || $c->{closed};
-        }
-        sleep 0.01;
-    }
-    return map { $_->{client}{response}->done ? $_->{client}{response}
-                 : $_->{client}->read } @_;
-}
-
-sub is_complete
-{
-    my ($s, $res) = @_;
-    return $res->ok && $res->status == 200 && said($res) eq $s->{text}
-        && $res->body =~ /\ndata: \[DONE\]\n\n\z/;
-}
 
 sub all_complete
 {
     my ($what, @crowd) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my @answers = read_all(@crowd);
-    my @bad = grep { !is_complete($crowd[$_], $answers[$_]) } 0 .. $#crowd;
+    my @answers = read_together(map { $_->{client} } @crowd);
+    my @bad = map { flaw($answers[$_], $crowd[$_]{text}, 1) } 0 .. $#crowd;
 
-    is scalar(@crowd) - @bad, scalar(@crowd), "$what: all are complete";
-    diag $answers[ $bad[0] ]->error // 'no error', "\n",
-        $answers[ $bad[0] ]->body if @bad;
+    is scalar(@crowd) - @bad, scalar(@crowd), "$what: all are complete"
+        or diag $bad[0];
     return;
 }
 
@@ -216,7 +41,7 @@ sub all_broken
 {
     my ($what, @crowd) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my @answers = read_all(@crowd);
+    my @answers = read_together(map { $_->{client} } @crowd);
 
     is scalar(grep { $_->error && $_->body !~ /\[DONE\]/ } @answers),
         scalar(@crowd), "$what: all look broken";
@@ -228,15 +53,11 @@ sub let_go
 {
     my ($what, @crowd) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my %wanted = map { $_->{id} => 1 } @crowd;
-    my $n;
+    my $ended = ended($mock, map { $_->{id} } @crowd);
+    my @let_go = grep { ($ended->{ $_->{id} }{how} // '') eq 'peer_closed' }
+        @crowd;
 
-    wait_until(3, sub {
-        $n = grep { $_->{how} && $_->{how} eq 'peer_closed'
-            && $_->{body} =~ /(c\d+c)/ && $wanted{$1} } $mock->requests;
-        return $n == @crowd;
-    });
-    is $n, scalar(@crowd), "$what: the provider is let go";
+    is scalar(@let_go), scalar(@crowd), "$what: the provider is let go";
     return;
 }
 
@@ -267,7 +88,7 @@ sub child_of
     my %child;
 
     for (split /\n/, $server->log_text) {
-        $child{$2} = $1 if /\[pid (\d+)[^\]]*\].* LX0031: \[(c\d+c)\]/;
+        $child{$2} = $1 if /\[pid (\d+)[^\]]*\].* LX0031: \[(q\d+q)\]/;
     }
     return \%child;
 }
@@ -289,12 +110,7 @@ sub storm
         push @plan, [$begin, sub { ($s) = crowd($server, 1, $model, 50) }],
             [$begin + $life, sub { $s->{client}->$way }];
     }
-    my $start = time;
-    for my $step (sort { $a->[0] <=> $b->[0] } @plan) {
-        my $ahead = $start + $step->[0] - time;
-        sleep $ahead if $ahead > 0;
-        $step->[1]->();
-    }
+    play(@plan);
     return;
 }
 
@@ -307,8 +123,8 @@ subtest 'clients vanish by the hundred' => sub {
 
     # The most that will be at the same time, so that all has been needed.
     my @crowd = crowd($server, 250, 'mock/m+stall_after=3,30', 3);
-    is begun(@crowd), 250, 'a crowd to warm it up';
-    parks($server, 250, 'all are parked');
+    is begun(6, @crowd), 250, 'a crowd to warm it up';
+    parks_at_least($server, 250, 'all are parked');
     $_->{client}->abort for @crowd;
     let_go('the crowd', @crowd);
     for my $round (1 .. 3) {
@@ -339,8 +155,8 @@ subtest 'two graceful restarts under 300 parked streams' => sub {
     my @old = $server->children;
     my @crowd = crowd($server, 300, 'mock/m+gap=450', 10);
 
-    is begun(@crowd), 300, 'all have begun';
-    parks($server, 250, 'nearly all are parked at the same time');
+    is begun(6, @crowd), 300, 'all have begun';
+    parks_at_least($server, 250, 'nearly all are parked at the same time');
     for my $round (1, 2) {
         ok $server->graceful, "restart $round";
         is post($server, $path, chat('mock/m', 'x'))->status, 200,
@@ -364,8 +180,8 @@ subtest 'a stop under 300 parked streams' => sub {
     my $server = server('');
     my @crowd = crowd($server, 300, 'mock/m+stall_after=3,30', 3);
 
-    is begun(@crowd), 300, 'all have begun';
-    parks($server, 300, 'all are parked');
+    is begun(6, @crowd), 300, 'all have begun';
+    parks_at_least($server, 300, 'all are parked');
     sleep 0.1;
     my $began = time;
     ok $server->stop('TERM'), 'it goes, and nothing is left';
@@ -380,8 +196,8 @@ subtest 'a hard restart under 300 parked streams' => sub {
     my $server = server('');
     my @crowd = crowd($server, 300, 'mock/m+stall_after=3,30', 3);
 
-    is begun(@crowd), 300, 'all have begun';
-    parks($server, 300, 'all are parked');
+    is begun(6, @crowd), 300, 'all have begun';
+    parks_at_least($server, 300, 'all are parked');
     sleep 0.1;
     my $began = time;
     kill HUP => $server->pid;
@@ -398,8 +214,8 @@ subtest 'a child is killed' => sub {
     my $server = server('');
     my @crowd = crowd($server, 200, 'mock/m+stall_after=3,30', 3);
 
-    is begun(@crowd), 200, 'all have begun';
-    parks($server, 200, 'all are parked');
+    is begun(6, @crowd), 200, 'all have begun';
+    parks_at_least($server, 200, 'all are parked');
     my $child_of = child_of($server);
     my $victim = $child_of->{ $crowd[0]{id} };
     my @hit = grep { $child_of->{ $_->{id} } == $victim } @crowd;
@@ -417,8 +233,8 @@ subtest 'a child is killed' => sub {
         or diag "$status->{LLMuxInFlight}, $status->{LLMuxParked} of "
             . @others;
     my @more = crowd($server, 60, 'mock/m+stall_after=3,30', 3);
-    is begun(@more), 60, 'others may begin';
-    parks($server, @others + 60, '... and park');
+    is begun(6, @more), 60, 'others may begin';
+    parks_at_least($server, @others + 60, '... and park');
     $_->{client}->abort for @others, @more;
     settles($server, 'after it');
     finish($server, qr/exit signal Killed/);
@@ -432,8 +248,8 @@ subtest 'children that retire' => sub {
     my @crowds = map { [crowd($_, 150, 'mock/m+gap=500', 9)] } $worn, $spare;
     my @was = map { [$_->children] } $worn, $spare;
 
-    is begun(@{ $crowds[0] }), 150, 'worn out: all have begun';
-    is begun(@{ $crowds[1] }), 150, 'too many: all have begun';
+    is begun(6, @{ $crowds[0] }), 150, 'worn out: all have begun';
+    is begun(6, @{ $crowds[1] }), 150, 'too many: all have begun';
     all_complete('worn out', @{ $crowds[0] });
     all_complete('too many', @{ $crowds[1] });
     $_->{client}->close for map { @$_ } @crowds;
@@ -470,9 +286,11 @@ subtest 'a worker stays for the next request' => sub {
     is scalar(grep { asks($c, $_) } @ids), 30, '30 requests in a row';
     my $took = time - $began;
     cmp_ok $took, '<', patience(0.6), 'without delay';
-    my %threads = map { /pid (\d+:tid \d+).* LX0031:/ ? ($1 => 1) : () }
+    my ($first, @threads) = map { /pid (\d+:tid \d+).* LX0031:/ ? $1 : () }
         split /\n/, $server->log_text;
-    is scalar(keys %threads), 1, 'one thread answered all';
+    is_deeply [grep { $_ ne $threads[0] } @threads], [],
+        'one thread answered all that came behind the first';
+    isnt $first, $threads[0], '... the thread of a loop';
     is lingers($server), 1, 'it waits for more';
     ok wait_until(1, sub { lingers($server) == 0 }), '... not for ever';
 
@@ -513,10 +331,8 @@ subtest 'graceful restarts while everybody is in a hurry' => sub {
     my $ask = sub {
         my ($s) = @_;
         $s->{client} //= client($server);
-        $s->{id} = 'c' . ++$so_far . 'c';
-        $s->{client}->send_request(POST => $path, body =>
-            chat('mock/m', $s->{id}), headers =>
-            { 'X-Request-ID' => $s->{id} });
+        $s->{id} = new_id();
+        ask($s->{client}, 'mock/m', $s->{id}, 0);
     };
     $ask->($_) for @clients;
     my $began = time;

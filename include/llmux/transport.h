@@ -24,12 +24,25 @@ enum { LLMUX_WAIT_READ = 1, LLMUX_WAIT_WRITE = 2 };
 /* What somebody waits for: any of the descriptors, or the deadline. */
 typedef struct llmux_wait_t {
     int count;
-    struct { int fd; int events; int ready; } fds[LLMUX_WAIT_FDS];
+    struct {
+        int fd;
+        int events;
+        int ready;
+        apr_uint64_t id;            /* of the connection behind it, for who
+                                     * watches it for longer; 0 = unknown */
+    } fds[LLMUX_WAIT_FDS];
     apr_time_t deadline;            /* 0 = none */
 } llmux_wait_t;
 
 /** Adds a descriptor (a full set is a deadline of now: poll again). */
 void llmux_wait_fd(llmux_wait_t *w, int fd, int events);
+
+/** The same, of a connection that is kept. */
+void llmux_wait_conn(llmux_wait_t *w, int fd, apr_uint64_t id, int events);
+
+/** An id for a connection: no other of this process ever gets it, while the
+ * numbers of descriptors are given again. */
+apr_uint64_t llmux_wait_id(void);
 
 /** Takes the earlier one. */
 void llmux_wait_until(llmux_wait_t *w, apr_time_t deadline);
@@ -184,6 +197,11 @@ apr_status_t llmux_transport_process_init(void);
 /** Once per child after fork: makes the pools of connections. Their
  * connections are closed with `pchild`. */
 apr_status_t llmux_transport_child_init(apr_pool_t *pchild);
+
+/** Who watches connections beyond one exchange likes to get those again that
+ * it watches: this thread's come from its lane first. Any number but 0, which
+ * everybody else has. */
+void llmux_transport_lane(int lane);
 
 /* ---- to be looked at ------------------------------------------------- */
 

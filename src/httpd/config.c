@@ -38,6 +38,7 @@ void *llmux_create_server(apr_pool_t *p, server_rec *s)
 
     conf->providers = apr_array_make(p, 4, sizeof(provider_section_t *));
     conf->models = apr_array_make(p, 4, sizeof(model_section_t *));
+    conf->loops = LOOPS_AUTO;
     return conf;
 }
 

@@ -68,6 +68,7 @@ const char *set_strategy(cmd_parms *cmd, void *section, const char *arg);
 
 const char *set_master_key(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_shared_memory(cmd_parms *cmd, void *dir, const char *arg);
+const char *set_loops(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_media_network(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_data_dir(cmd_parms *cmd, void *dir, const char *arg);
 const char *set_seal_key(cmd_parms *cmd, void *dir, const char *kid,

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <apr_lib.h>
 #include <apr_network_io.h>
 #include <apr_strings.h>
 
@@ -37,6 +38,29 @@ const char *set_shared_memory(cmd_parms *cmd, void *dir, const char *arg)
                                "it must be a size from 1M to 16G, such "
                                "as 32M");
     }
+    return NULL;
+}
+
+const char *set_loops(cmd_parms *cmd, void *dir, const char *arg)
+{
+    server_conf_t *conf = server_conf(cmd->server);
+    const char *why = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t count;
+    char *end;
+
+    if (why) {
+        return why;
+    }
+    if (!strcasecmp(arg, "auto")) {
+        conf->loops = LOOPS_AUTO;
+        return NULL;
+    }
+    count = apr_strtoi64(arg, &end, 10);
+    if (!apr_isdigit(arg[0]) || *end || count > LOOPS_MAX) {
+        return config_complain(cmd, arg, "it must be auto, or a number from "
+                               "0 to 64");
+    }
+    conf->loops = (int)count;
     return NULL;
 }
 

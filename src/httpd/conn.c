@@ -1,9 +1,11 @@
-/* conn.c - a client's connection in its worker: requests are served, come
- * back from parking, and the next one is awaited for a moment. */
+/* conn.c - a client's connection: requests are served, come back from
+ * parking, and the next one is awaited for a moment. */
 
 #include "conn.h"
 
 #include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include <ap_mpm.h>
 #include <apr_atomic.h>
@@ -44,6 +46,7 @@ static apr_status_t conn_end(void *data)
 
     park_drop(cc);
     nest_close(&cc->nest, 0);
+    sem_destroy(&cc->seat.back);
     return APR_SUCCESS;
 }
 
@@ -62,6 +65,8 @@ int llmux_pre_connection(conn_rec *c, void *csd)
         return DECLINED;
     }
     nest_init(&cc->nest, cc->fd);
+    cc->id = llmux_wait_id();
+    sem_init(&cc->seat.back, 0, 0);
     ap_set_module_config(c->conn_config, &llmux_module, cc);
     apr_pool_pre_cleanup_register(c->pool, cc, conn_end);
     return OK;
@@ -77,69 +82,21 @@ int llmux_pre_close_connection(conn_rec *c)
     return DECLINED;
 }
 
-/* ---- serving ----------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------- */
 
-/* The worker leaves, or, when the child stops, the request ends here. */
-static void leave(conn_ctx_t *cc, request_ctx_t *ctx)
+void conn_expect(conn_ctx_t *cc, const request_ctx_t *ctx)
 {
-    if (!park(cc, ctx)) {
-        park_over(cc);
-        request_abandon(ctx, LLMUX_END_STOPPED);
-        request_finish(ctx);
+    const char *line = ctx->r->the_request;
+    apr_size_t len = strlen(line);
+
+    cc->linger = ctx->settings->linger;
+    cc->rides = ctx->settings->park != LLMUX_PARK_ALWAYS
+        && len <= sizeof(cc->line);
+    if (cc->rides) {
+        memcpy(cc->line, line, len);
+        cc->line_len = len;
     }
 }
-
-/* As httpd would: the other hooks, the handler among them. */
-static int serve(conn_ctx_t *cc)
-{
-    conn_rec *c = cc->c;
-    int rc;
-
-    cc->linger = 0;
-    cc->suspended = NULL;
-    cc->inside = 1;
-    rc = ap_run_process_connection(c);
-    cc->inside = 0;
-    if (cc->suspended && c->cs->state == CONN_STATE_SUSPENDED) {
-        leave(cc, cc->suspended);
-        return OK;
-    }
-    return rc;
-}
-
-/* A worker is back. */
-static int resume(conn_ctx_t *cc)
-{
-    request_ctx_t *ctx = unpark(cc);
-    int done;
-
-    if (!ctx) {
-        cc->c->cs->state = CONN_STATE_LINGER;   /* of the close, that is */
-        return OK;
-    }
-    ap_update_child_status(cc->c->sbh, SERVER_BUSY_WRITE, NULL);
-    cc->inside = 1;
-    if (!nest_look(&cc->nest, &ctx->wait)) {
-        request_abandon(ctx, LLMUX_END_CLIENT_GONE);
-    }
-    done = request_drive(ctx);
-    cc->inside = 0;
-    if (done) {
-        park_over(cc);
-        request_finish(ctx);
-    }
-    else {
-        leave(cc, ctx);
-    }
-    return OK;
-}
-
-/* ---- lingering --------------------------------------------------------- */
-
-/* Agents and batches send the next request as soon as they have an answer.
- * To wait for it here for some milliseconds costs less than the way through
- * the MPM: its listener, a queue, another thread. Who kept us waiting the
- * last time is not waited for again, and nobody is while workers are scarce. */
 
 static int is_stopping(void)
 {
@@ -157,6 +114,101 @@ static int may_linger(const conn_ctx_t *cc)
         && c->keepalive == AP_CONN_KEEPALIVE && !c->aborted;
 }
 
+static int is_worth_it(const conn_ctx_t *cc)
+{
+    return cc->quick && !workers_are_scarce()
+        && conn_push(cc->c) == APR_SUCCESS && !is_stopping();
+}
+
+/* The next request may have come with the one before. */
+static turn_e answered(conn_ctx_t *cc)
+{
+    if (cc->rc != OK || !may_linger(cc)) {
+        return TURN_OVER;
+    }
+    cc->idle_since = apr_time_now();
+    cc->patience = cc->linger;
+    if (!is_worth_it(cc)) {
+        return TURN_OVER;
+    }
+    return cc->c->data_in_input_filters ? TURN_NEXT : TURN_IDLE;
+}
+
+/* As httpd would: the other hooks, the handler among them. */
+static turn_e serve(conn_ctx_t *cc)
+{
+    conn_rec *c = cc->c;
+
+    cc->linger = 0;
+    cc->suspended = NULL;
+    cc->idle_since = 0;
+    cc->inside = 1;
+    cc->rc = ap_run_process_connection(c);
+    cc->inside = 0;
+    return cc->suspended && c->cs->state == CONN_STATE_SUSPENDED
+        ? TURN_WAITS : answered(cc);
+}
+
+static turn_e serve_next(conn_ctx_t *cc)
+{
+    cc->c->cs->state = CONN_STATE_PROCESSING;
+    return serve(cc);
+}
+
+/* With the request that has left its handler. */
+static turn_e go_on(conn_ctx_t *cc)
+{
+    request_ctx_t *ctx = cc->suspended;
+    int done;
+
+    cc->inside = 1;
+    done = request_drive(ctx);
+    cc->inside = 0;
+    if (!done) {
+        return TURN_WAITS;
+    }
+    cc->rc = OK;
+    cc->suspended = NULL;
+    park_over(cc);
+    request_finish(ctx);
+    return answered(cc);
+}
+
+/* A worker is back. */
+static turn_e resume(conn_ctx_t *cc)
+{
+    cc->suspended = unpark(cc);
+    if (!cc->suspended) {
+        cc->c->cs->state = CONN_STATE_LINGER;   /* of the close, that is */
+        return TURN_OVER;
+    }
+    ap_update_child_status(cc->c->sbh, SERVER_BUSY_WRITE, NULL);
+    if (!nest_look(&cc->nest, &cc->suspended->wait)) {
+        request_abandon(cc->suspended, LLMUX_END_CLIENT_GONE);
+    }
+    return go_on(cc);
+}
+
+/* The worker leaves, or, when the child stops, the request ends here. */
+static turn_e leave(conn_ctx_t *cc)
+{
+    request_ctx_t *ctx = cc->suspended;
+
+    if (!park(cc, ctx)) {
+        park_over(cc);
+        request_abandon(ctx, LLMUX_END_STOPPED);
+        request_finish(ctx);
+    }
+    return TURN_OVER;
+}
+
+/* ---- lingering --------------------------------------------------------- */
+
+/* Agents and batches send the next request as soon as they have an answer.
+ * To wait for it for some milliseconds costs less than the way through the
+ * MPM: its listener, a queue, another thread. Who kept us waiting the last
+ * time is not waited for again, and nobody is while workers are scarce. */
+
 static int is_readable(int fd, apr_interval_time_t patience)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -164,30 +216,19 @@ static int is_readable(int fd, apr_interval_time_t patience)
     return poll(&p, 1, (int)apr_time_as_msec(patience)) == 1;
 }
 
-/* Is the next request there? It may have come with the one before. */
-static int await_next(conn_ctx_t *cc)
+/* Best in a loop, with others. */
+static turn_e linger(conn_ctx_t *cc)
 {
-    if (!cc->quick || workers_are_scarce()
-        || conn_push(cc->c) != APR_SUCCESS || is_stopping()) {
-        return 0;
-    }
-    return cc->c->data_in_input_filters
-        || (is_readable(cc->fd, cc->linger) && !is_stopping());
-}
+    turn_e turn = cc->rides ? loop_ride(cc) : TURN_IDLE;
 
-static int linger(conn_ctx_t *cc)
-{
-    if (!may_linger(cc)) {
-        return 0;
+    if (turn == TURN_WAITS) {
+        return go_on(cc);
     }
-    cc->idle_since = apr_time_now();
-    cc->patience = cc->linger;
-    if (!await_next(cc)) {
-        return 0;
+    if (turn == TURN_IDLE) {
+        turn = is_readable(cc->fd, cc->patience) && !is_stopping()
+            ? TURN_NEXT : TURN_OVER;
     }
-    cc->idle_since = 0;
-    cc->c->cs->state = CONN_STATE_PROCESSING;
-    return 1;
+    return turn;
 }
 
 /* How long has the client been away? */
@@ -199,22 +240,78 @@ static void greet(conn_ctx_t *cc)
     }
 }
 
+/* ---- in a loop --------------------------------------------------------- */
+
+#define HEAD_MAX 4096
+#define TLS_APPLICATION_DATA 23     /* RFC 8446 5.1 */
+#define TLS_HEADER 5
+
+static int is_whole_record(const unsigned char *data, apr_size_t len)
+{
+    return len >= TLS_HEADER
+        && len >= (apr_size_t)(TLS_HEADER + (data[3] << 8 | data[4]));
+}
+
+/* Others are at the same table, and httpd reads a head to its end, however
+ * long that takes; and who knows what another path is served by. Of TLS we
+ * see the frame only.
+ * @return 0: it is for a worker of its own */
+static int is_like_before(const conn_ctx_t *cc)
+{
+    char head[HEAD_MAX];
+    ssize_t n = recv(cc->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+
+    if (n <= 0) {
+        return 1;       /* httpd will see that it is the end */
+    }
+    if (head[0] == TLS_APPLICATION_DATA) {
+        return is_whole_record((const unsigned char *)head, (apr_size_t)n);
+    }
+    return (apr_size_t)n > cc->line_len
+        && !memcmp(head, cc->line, cc->line_len)
+        && memmem(head, (apr_size_t)n, "\r\n\r\n", 4);
+}
+
+turn_e conn_turn(conn_ctx_t *cc)
+{
+    if (!cc->suspended) {
+        return is_like_before(cc) ? serve_next(cc) : TURN_NEXT;
+    }
+    if (cc->seat.gone) {
+        request_abandon(cc->suspended, LLMUX_END_CLIENT_GONE);
+    }
+    return go_on(cc);
+}
+
 /* ---- the hook ---------------------------------------------------------- */
+
+static turn_e next_turn(conn_ctx_t *cc, turn_e turn)
+{
+    switch (turn) {
+    case TURN_IDLE:
+        return linger(cc);
+    case TURN_NEXT:
+        return serve_next(cc);
+    default:
+        return leave(cc);
+    }
+}
 
 int llmux_process_connection(conn_rec *c)
 {
     conn_ctx_t *cc = conn_ctx(c);
-    int rc;
+    turn_e turn;
 
     if (!cc || cc->inside) {
         return DECLINED;
     }
     apr_atomic_inc32(&busy);
     greet(cc);
-    rc = cc->swapped ? resume(cc) : serve(cc);
-    while (rc == OK && linger(cc)) {
-        rc = serve(cc);
+    cc->rc = OK;
+    turn = cc->swapped ? resume(cc) : serve(cc);
+    while (turn != TURN_OVER) {
+        turn = next_turn(cc, turn);
     }
     apr_atomic_dec32(&busy);
-    return rc;
+    return cc->rc;
 }

@@ -9,7 +9,7 @@
 
 #include <ap_mmn.h>
 
-#include "server.h"
+#include "loop.h"
 
 #if !AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 #define CONN_STATE_PROCESSING CONN_STATE_READ_REQUEST_LINE
@@ -44,15 +44,19 @@ void nest_close(nest_t *n, int lost);
 
 /* ---- conn.c ------------------------------------------------------------ */
 
+#define LINE_MAX_KEPT 256
+
 typedef struct conn_ctx_t {
     conn_rec *c;
     apr_socket_t *socket;
     int fd;                     /* the client's own */
+    apr_uint64_t id;            /* llmux_wait_id() */
     int inside;                 /* the other hooks run for it */
+    int rc;                     /* what they returned */
 
     /* parking */
     nest_t nest;
-    request_ctx_t *suspended;   /* its handler wants to wait elsewhere */
+    request_ctx_t *suspended;   /* has left its handler, and waits elsewhere */
     request_ctx_t *parked;      /* its request has no worker; NULL = none */
     int swapped;                /* the socket shows the nest */
     int parks;                  /* of the request that goes on */
@@ -63,6 +67,12 @@ typedef struct conn_ctx_t {
     apr_time_t idle_since;      /* 0 = it is not */
     apr_interval_time_t patience;   /* the linger of that time */
     int quick;                  /* its client came back soon, the last time */
+
+    /* riding */
+    int rides;                  /* a loop may have it */
+    char line[LINE_MAX_KEPT];   /* the request just answered began like that */
+    apr_size_t line_len;
+    seat_t seat;
 } conn_ctx_t;
 
 /** NULL where there is none. */
@@ -74,6 +84,12 @@ int workers_are_scarce(void);
 /** In each child. */
 void conn_init(void);
 
+/** A request of ours has come: what is done for its connection after it. */
+void conn_expect(conn_ctx_t *cc, const request_ctx_t *ctx);
+
+/** For its loop: goes on with the request that waits, or serves the next. */
+turn_e conn_turn(conn_ctx_t *cc);
+
 /* ---- park.c ------------------------------------------------------------ */
 
 /** In each child. `tick`: how long httpd leaves a connection alone. */
@@ -81,6 +97,9 @@ void park_init(apr_pool_t *pchild, apr_interval_time_t tick);
 
 /** Can this httpd take a connection back while its request goes on? */
 int park_is_possible(void);
+
+/** Can this request leave its handler before it is done? */
+int park_may(const request_ctx_t *ctx, const conn_ctx_t *cc);
 
 /** Makes ready to wait without a worker. @return 0: it cannot */
 int park_prepare(request_ctx_t *ctx);

@@ -124,10 +124,12 @@ static int is_clogged(const request_ctx_t *ctx)
 }
 
 /* To wait in the worker is cheapest for each chunk, and it is cheap as long
- * as there are workers; a slow client's are never worth it.
- * @return how long to wait here: 0 = for ever, < 0 = not at all */
-static apr_interval_time_t patience(const request_ctx_t *ctx)
+ * as there are workers; a slow client's are never worth it. */
+apr_interval_time_t request_patience(const request_ctx_t *ctx)
 {
+    if (ctx->tired) {
+        return -1;
+    }
     switch (ctx->settings->park) {
     case LLMUX_PARK_OFF:
         return 0;
@@ -144,12 +146,24 @@ static int is_due(const llmux_wait_t *wait)
     return wait->deadline && wait->deadline <= apr_time_now();
 }
 
-/* @return 0: it is to be parked */
+static int rides(const request_ctx_t *ctx)
+{
+    const conn_ctx_t *cc = conn_ctx(ctx->r->connection);
+
+    return loop_drives(cc) && park_may(ctx, cc);
+}
+
+/* @return 0: not by this thread */
 static int wait_for_it(request_ctx_t *ctx)
 {
-    apr_interval_time_t time = is_due(&ctx->wait) ? 0 : patience(ctx);
+    int due = is_due(&ctx->wait);
+    apr_interval_time_t time = due ? 0 : request_patience(ctx);
     waited_e how = WAIT_LONG;
 
+    ctx->tired = 0;
+    if (!due && rides(ctx)) {
+        return 0;
+    }
     if (time >= 0) {
         how = wait_in_worker(ctx->r, &ctx->wait, time);
     }
@@ -191,7 +205,7 @@ static int serve(request_ctx_t *ctx)
     conn_ctx_t *cc = conn_ctx(ctx->r->connection);
 
     if (cc) {
-        cc->linger = ctx->settings->linger;
+        conn_expect(cc, ctx);
     }
     if (request_drive(ctx)) {
         return OK;

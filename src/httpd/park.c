@@ -146,7 +146,7 @@ static request_ctx_t *list_take(conn_ctx_t *cc)
 
 /* Only the request that the MPM gave to its worker itself can be taken from
  * it: not one inside another, nor behind an internal redirect. */
-static int may_park(const request_ctx_t *ctx, const conn_ctx_t *cc)
+int park_may(const request_ctx_t *ctx, const conn_ctx_t *cc)
 {
     return parked.lock && cc && cc->inside && !ctx->r->main && !ctx->r->prev;
 }
@@ -155,7 +155,7 @@ int park_prepare(request_ctx_t *ctx)
 {
     conn_ctx_t *cc = conn_ctx(ctx->r->connection);
 
-    return may_park(ctx, cc)
+    return park_may(ctx, cc)
         && nest_watch(&cc->nest, &ctx->wait, parked.tick) == APR_SUCCESS;
 }
 

@@ -54,6 +54,9 @@ typedef struct model_section_t {
     const ap_directive_t *at;
 } model_section_t;
 
+#define LOOPS_MAX 64
+#define LOOPS_AUTO (-1)
+
 /* A server's own sections and, after merging, those it inherits. */
 typedef struct server_conf_t {
     apr_array_header_t *providers;      /* provider_section_t * */
@@ -61,6 +64,7 @@ typedef struct server_conf_t {
     const llmux_secret_t *master_key;
     int no_key_meant;                   /* LLMuxMasterKey off */
     apr_int64_t shared_memory;          /* 0 = unset */
+    int loops;                          /* LLMuxLoops; LOOPS_AUTO = unset */
     apr_array_header_t *media_networks; /* apr_ipsubnet_t *, or NULL */
     const char *data_dir;               /* LLMuxDataDir, or NULL */
     llmux_sealer_t *sealer;             /* of LLMuxSealKey, or NULL */
@@ -119,6 +123,8 @@ typedef struct llmux_request_ctx_t {
     const llmux_settings_t *settings;
     llmux_exchange_t *exchange;
     llmux_wait_t wait;          /* what the exchange waits for */
+    int tired;                  /* it has waited for as long as is worth a
+                                 * worker */
     llmux_env_t env;
 } request_ctx_t;
 
@@ -134,8 +140,12 @@ int will_be_ours(request_rec *r);
 
 /* handler.c: a request that has come to our handler */
 
-/** Goes on with it. @return 0: it waits, and is ready to be parked */
+/** Goes on with it. @return 0: it waits: in the loop that drives it, or else
+ * it is ready to be parked */
 int request_drive(request_ctx_t *ctx);
+
+/** How long its wait is worth a worker: 0 = for ever, < 0 = not at all */
+apr_interval_time_t request_patience(const request_ctx_t *ctx);
 
 /** The client is gone, or the child must go. */
 void request_abandon(request_ctx_t *ctx, llmux_end_e why);
@@ -156,6 +166,10 @@ apr_status_t conn_push(conn_rec *c);
 
 /** In each child, before its first request. */
 apr_status_t wait_init(apr_pool_t *pchild);
+
+/** Readable once this child must go and takes its requests along; -1 = there
+ * is none. */
+int wait_stop_fd(void);
 
 typedef enum {
     WAIT_OVER,          /* something is ready, or the deadline is past */

@@ -3,6 +3,7 @@
 #include "conn.h"
 
 #include <malloc.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <ap_listen.h>
@@ -306,6 +307,36 @@ static apr_interval_time_t shortest_patience(const server_rec *s)
     return shortest / 2;
 }
 
+/* As many threads as can run at the same time, for all children together. */
+static int loops_fitting(void)
+{
+    int children = 0;
+    cpu_set_t cpus;
+
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0
+        || ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &children) != APR_SUCCESS
+        || children < 1) {
+        return 1;
+    }
+    return (CPU_COUNT(&cpus) + children - 1) / children;
+}
+
+static void begin_loops(apr_pool_t *pchild, server_rec *s)
+{
+    int count = server_conf(s)->loops;
+
+    if (count == LOOPS_AUTO) {
+        count = loops_fitting();
+    }
+    count = count > LOOPS_MAX ? LOOPS_MAX : count;
+    if (count && park_is_possible()
+        && loops_init(pchild, count) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, s,
+                     "LX0111: LLMuxLoops cannot be had: each worker drives "
+                     "its own connection");
+    }
+}
+
 void llmux_child_init(apr_pool_t *pchild, server_rec *s)
 {
     apr_status_t rv = llmux_transport_process_init();
@@ -320,6 +351,7 @@ void llmux_child_init(apr_pool_t *pchild, server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
                      "LX0106: requests that wait will hold up a stop");
     }
+    begin_loops(pchild, s);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
                      "LX0105: no connections to providers can be kept");

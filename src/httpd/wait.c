@@ -20,6 +20,11 @@
  * sleeps on them: a silent provider would hold up the whole server. */
 static int stop_fd = -1;
 
+int wait_stop_fd(void)
+{
+    return stop_fd;
+}
+
 static apr_status_t forget_stop(void *unused)
 {
     close(stop_fd);

@@ -312,7 +312,7 @@ static apr_status_t receive(wire_t *w, llmux_wait_t *wait)
         return closed(w, rv);
     }
     if (rv == APR_EAGAIN) {
-        llmux_wait_fd(wait, w->conn->fd, events);
+        llmux_wait_conn(wait, w->conn->fd, w->conn->id, events);
         wait->deadline = more;      /* long ago: come back at once */
     }
     return rv;
@@ -346,8 +346,8 @@ static apr_status_t send_request(wire_t *w, llmux_wait_t *wait)
     w->phase = w->blocked ? PHASE_SEND : PHASE_RECEIVE;
     wait->count = 0;
     wait->deadline |= !w->blocked && llmux_conn_pending(w->conn);
-    llmux_wait_fd(wait, w->conn->fd,
-                  LLMUX_WAIT_READ | (w->blocked ? events : 0));
+    llmux_wait_conn(wait, w->conn->fd, w->conn->id,
+                    LLMUX_WAIT_READ | (w->blocked ? events : 0));
     return APR_EAGAIN;
 }
 

@@ -19,6 +19,7 @@ llmux_conn_t *llmux_conn_create(llmux_origin_t *o, int fd, apr_time_t now)
     }
     c->origin = o;
     c->fd = fd;
+    c->id = llmux_wait_id();
     c->born = now;
     return c;
 }

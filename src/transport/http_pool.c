@@ -253,6 +253,30 @@ static void sweep(apr_time_t now, llmux_conn_t **dropped)
     }
 }
 
+static __thread int lane;
+
+void llmux_transport_lane(int mine)
+{
+    lane = mine;
+}
+
+#define LOOK_MAX 8
+
+/* The newest of this lane, if it is not far, or else the newest. */
+static llmux_conn_t *choose(const llmux_origin_t *o, apr_time_t now)
+{
+    llmux_conn_t *c = o->newest;
+    int n;
+
+    for (n = 0; c && n < LOOK_MAX; n++) {
+        if (c->lane == lane && now < c->until) {
+            return c;
+        }
+        c = c->older;
+    }
+    return o->newest;
+}
+
 static llmux_conn_t *take_newest(llmux_origin_t *o, apr_time_t now)
 {
     llmux_conn_t *c, *dropped = NULL;
@@ -261,7 +285,7 @@ static llmux_conn_t *take_newest(llmux_origin_t *o, apr_time_t now)
     while (o->newest && now >= o->newest->until) {
         drop(o->newest, &dropped);
     }
-    c = o->newest;
+    c = choose(o, now);
     if (c) {
         unlink_conn(c);
     }
@@ -311,6 +335,7 @@ void llmux_conn_give(llmux_conn_t *c, const llmux_upstream_t *up,
         llmux_conn_free(c);
         return;
     }
+    c->lane = lane;
     apr_thread_mutex_lock(pool->lock);
     link_conn(c);
     sweep(now, &dropped);

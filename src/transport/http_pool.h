@@ -27,11 +27,13 @@ typedef struct llmux_origin_t {
 typedef struct llmux_conn_t {
     llmux_origin_t *origin;
     int fd;
+    apr_uint64_t id;            /* llmux_wait_id() */
     SSL *ssl;                   /* NULL over plain TCP */
     apr_time_t born;
 
     /* The pool's own. */
     apr_time_t until;           /* no use of it after this */
+    int lane;                   /* llmux_transport_lane() of its last use */
     struct llmux_conn_t *newer, *older;
 } llmux_conn_t;
 

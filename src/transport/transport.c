@@ -6,12 +6,13 @@
 
 #include <curl/curl.h>
 
+#include <apr_atomic.h>
 #include <apr_cstr.h>
 
 #include "curl_pool.h"
 #include "http_pool.h"
 
-void llmux_wait_fd(llmux_wait_t *w, int fd, int events)
+void llmux_wait_conn(llmux_wait_t *w, int fd, apr_uint64_t id, int events)
 {
     if (w->count == LLMUX_WAIT_FDS) {
         /* Any moment in the past is "at once", whatever the clock. */
@@ -19,9 +20,22 @@ void llmux_wait_fd(llmux_wait_t *w, int fd, int events)
         return;
     }
     w->fds[w->count].fd = fd;
+    w->fds[w->count].id = id;
     w->fds[w->count].events = events;
     w->fds[w->count].ready = 0;
     w->count++;
+}
+
+void llmux_wait_fd(llmux_wait_t *w, int fd, int events)
+{
+    llmux_wait_conn(w, fd, 0, events);
+}
+
+apr_uint64_t llmux_wait_id(void)
+{
+    static apr_uint64_t last;
+
+    return apr_atomic_inc64(&last) + 1;
 }
 
 void llmux_wait_until(llmux_wait_t *w, apr_time_t deadline)

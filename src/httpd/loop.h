@@ -1,0 +1,147 @@
+/* loop.h - one thread drives many connections.
+ *
+ * A client that asks one request after the other is driven by a loop: the
+ * worker that brought its connection lends it and sleeps, and gets it back
+ * when the client pauses, when its request is to be parked, and when the
+ * connection ends. So nothing changes for the MPM, which sees a worker that
+ * is busy with it; but the thread of the loop goes from one connection to the
+ * next without a sleep in between, which costs more than all else that a
+ * short request costs.
+ *
+ * Each child has some loops, of two threads: one that drives, and a deputy
+ * who takes over when the other is held up in a connection (a module's hook
+ * may ask a directory or a database), so that it holds up nobody else. */
+
+#ifndef LLMUX_LOOP_H
+#define LLMUX_LOOP_H
+
+#include <semaphore.h>
+
+#include <apr_thread_cond.h>
+#include <apr_thread_mutex.h>
+
+#include "server.h"
+
+struct conn_ctx_t;
+
+/* What a connection wants after somebody has done something for it. */
+typedef enum {
+    TURN_OVER,      /* httpd goes on with it */
+    TURN_IDLE,      /* answered; the next request may come soon */
+    TURN_NEXT,      /* ... it is here, for its worker to serve */
+    TURN_WAITS      /* its request waits: see conn_ctx_t.suspended */
+} turn_e;
+
+/* A connection's place in its loop. All of it under the loop's lock, but for
+ * what says otherwise. */
+typedef struct seat_t {
+    struct loop_t *loop;        /* NULL = its worker has it */
+    struct conn_ctx_t *prev, *next;     /* of all members */
+    struct conn_ctx_t *after;   /* in the queue */
+    int queued;
+    int driven;                 /* a thread of the loop has it: its alone */
+    int gone;                   /* the client is */
+    apr_time_t due;             /* when to look after it; 0 = never */
+    apr_time_t long_at;         /* its request is to park; 0 = never */
+    turn_e turn;                /* what its worker is to do with it */
+    sem_t back;                 /* posted when its worker has it again */
+} seat_t;
+
+/* ---- watch.c: the descriptors of many connections in one epoll set ----- */
+
+/* One of them, found by its number. Numbers are given to others after a
+ * close, the ids of connections never are. */
+typedef struct watch_t {
+    apr_uint64_t id;
+    struct conn_ctx_t *who;     /* waits for it; NULL = nobody */
+    unsigned int events;        /* registered; 0 = not */
+} watch_t;
+
+typedef struct watches_t {
+    int fd;                     /* of the set */
+    watch_t *at;
+} watches_t;
+
+/* What has happened. */
+typedef struct heard_t {
+    apr_uint64_t id;            /* 0 = a descriptor of the loop's own */
+    int fd;
+    unsigned int events;
+} heard_t;
+
+#define HEARD_MAX 64
+
+apr_status_t watches_make(watches_t *ws);
+
+/** Registered they stay, so that the next wait costs no system call; what
+ * happens to one for which nobody waits is to be narrowed.
+ * @return 0: it cannot be watched */
+int watch_want(watches_t *ws, int fd, apr_uint64_t id,
+               struct conn_ctx_t *who, unsigned int events);
+
+/** No other events of it than these; 0 = none, not even its end. */
+void watch_narrow(watches_t *ws, int fd, unsigned int events);
+
+/** `who` does not wait for it any more. */
+void watch_leave(watches_t *ws, int fd, const struct conn_ctx_t *who);
+
+/** A descriptor of the loop's own, heard with the id 0. */
+int watch_own(watches_t *ws, int fd);
+void watch_disown(watches_t *ws, int fd);
+
+/** Waits at most `ms`, -1 = for ever; needs no lock.
+ * @return how many were heard */
+int watch_listen(const watches_t *ws, heard_t heard[HEARD_MAX], int ms);
+
+/** NULL: it was closed meanwhile, and is another's now. */
+watch_t *watch_of(const watches_t *ws, const heard_t *heard);
+
+/* ---- loop.c -------------------------------------------------------------- */
+
+typedef struct loop_t loop_t;
+
+/** In each child: makes `count` of them, whose threads begin when there is
+ * something to do, and end before `pchild` does. */
+apr_status_t loops_init(apr_pool_t *pchild, int count);
+
+/** Lends an idle connection to a loop, and sleeps until it is back.
+ * @return what the worker is to do with it; TURN_IDLE: it was not lent */
+turn_e loop_ride(struct conn_ctx_t *cc);
+
+/** The thread that drives this connection is a loop's, so its request waits
+ * there. */
+int loop_drives(const struct conn_ctx_t *cc);
+
+/* ---- driver.c: the threads of a loop -------------------------------------- */
+
+typedef struct drivers_t {
+    apr_thread_mutex_t *lock;   /* the loop's */
+    apr_thread_cond_t *change;  /* of any of these */
+    unsigned int leader;        /* who drives; 0 = nobody */
+    unsigned int deputy;        /* looks after him */
+    unsigned int spare;         /* for when there is no deputy */
+    unsigned int hired;         /* so far: the number of the newest */
+    int count;                  /* that have not ended */
+    int quit;
+    int idle;                   /* the loop has no members */
+    int turning;                /* the leader is in a turn ... */
+    unsigned int turns;         /* ... and this is its number */
+    int lane;                   /* llmux_transport_lane() of its threads */
+    void (*step)(void *loop);   /* one turn, or one sleep; under the lock,
+                                 * which it opens for that */
+    void *loop;
+} drivers_t;
+
+/** Under the lock: makes sure that there is somebody to drive.
+ * @return 0: there is no thread to be had */
+int drivers_call(drivers_t *d);
+
+/** Under the lock, round a turn. @return at its end: is it still the leader
+ * who took it? */
+unsigned int drivers_begin_turn(drivers_t *d);
+int drivers_end_turn(drivers_t *d, unsigned int turn);
+
+/** Ends them all, and waits for that. Nobody may hold the lock. */
+void drivers_dismiss(drivers_t *d);
+
+#endif
