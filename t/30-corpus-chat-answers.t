@@ -4,7 +4,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use LLMux::Test;
 use JSON::PP ();
-use LLMux::Units;
+use LLMux::Jobs;
 
 # Members that are not said again, each with the reason: a translation passes
 # on what another dialect has a word for too. (Between a client and a provider
@@ -74,37 +74,6 @@ my %counts = (
     cache_write_tokens => [qw(cache_creation_input_tokens)],
     reasoning_tokens => [qw(reasoning_tokens)],
 );
-
-sub program
-{
-    my $program = build() . '/tools/cross';
-    my ($status, $out) = run([$ENV{MAKE} || 'make', '-s',
-        ($ENV{LLMUX_BUILD} ? "BUILD=$ENV{LLMUX_BUILD}" : ()),
-        $program =~ s{^\Q@{[ tree() ]}\E/}{}r], dir => tree(), timeout => 600);
-
-    is $status, 0, 'the program builds' or diag $out;
-    return $program;
-}
-
-# What a client gets of each recording: {whole, stream}.
-sub say_all
-{
-    my @cases = @_;
-    my $dir = temp_dir('answers');
-
-    spew("$dir/jobs", join '', map { join("\t",
-        $_->{streaming} eq 'no' ? 'whole' : 'stream', 'openai', $_->{path})
-        . "\n" } @cases);
-    my ($status, $out) = run(['/bin/sh', '-c',
-        'exec "$0" openai <"$DIR/jobs" >"$DIR/answers"', program()],
-        timeout => 120,
-        env => { %{ LLMux::Units::sanitizers() }, DIR => $dir });
-    is $status, 0, 'it did all of its work' or diag substr $out, 0, 2000;
-    my @said = map { from_json($_)->{openai} }
-        split /\n/, slurp("$dir/answers");
-    drop_dir($dir);
-    return @said;
-}
 
 # ---- chunks, put together
 
@@ -210,9 +179,6 @@ sub modern
     modern_choice($_) for @{ $answer->{choices} };
     leave_out($answer, $_, split /\./) for sort keys %unsaid;
     modern_usage($answer->{usage}) if $answer->{usage};
-    $answer->{object} ||= 'chat.completion';
-    $answer->{id} ||= $own_answer;
-    $answer->{created} ||= $own_time;
     return said($answer);
 }
 
@@ -220,17 +186,15 @@ sub modern_choice
 {
     my ($choice) = @_;
     my $m = $choice->{message};
+    my $old = said(delete $m->{function_call});
 
     delete $choice->{delta};    # empty, beside a message
-    $choice->{finish_reason} = 'stop'
-        if ($choice->{finish_reason} // '') =~ /^(?:eos)?$/;
-    $m->{role} ||= 'assistant';
     modern_content($m);
-    modern_calls($m);
-    delete $_->{index} for @{ $m->{annotations} || [] };
-    # Calls that came are there to be made, whatever it is called.
-    $choice->{finish_reason} = 'tool_calls' if @{ $m->{tool_calls} }
-        && $choice->{finish_reason} =~ /^(?:stop|function_call)$/;
+    $m->{tool_calls} = [{ function => $old }] if is_said($old);
+    # Numbers may have gaps.
+    $m->{tool_calls} = [grep { defined } @{ $m->{tool_calls} || [] }];
+    delete $_->{index}
+        for @{ $m->{tool_calls} }, @{ $m->{annotations} || [] };
     return;
 }
 
@@ -245,24 +209,6 @@ sub modern_content
     $m->{reasoning_content} = join '', map { $_->{text} }
         map { @{ $_->{thinking} || [] } } @{ $m->{content} };
     $m->{content} = join '', map { $_->{text} // '' } @{ $m->{content} };
-    return;
-}
-
-# Numbers may have gaps; what has no id is given one.
-sub modern_calls
-{
-    my ($m) = @_;
-    my $old = said(delete $m->{function_call});
-
-    $m->{tool_calls} = [{ function => $old }] if is_said($old);
-    $m->{tool_calls} = [grep { defined } @{ $m->{tool_calls} || [] }];
-    for my $call (@{ $m->{tool_calls} }) {
-        $call->{id} ||= $own_id;
-        $call->{type} ||= 'function';
-        $call->{function}{arguments} = '{}'
-            if ($call->{function}{arguments} // '') eq '';
-        delete $call->{index};
-    }
     return;
 }
 
@@ -281,19 +227,59 @@ sub modern_usage
     return;
 }
 
-# Of what was recorded: we say parts that add up to their whole.
+# What was recorded, with all that a client expects: we say that, whoever left
+# it out.
+sub recorded
+{
+    my $answer = modern(@_);
+
+    $answer->{object} //= 'chat.completion';
+    $answer->{id} //= $own_answer;
+    $answer->{created} ||= $own_time;
+    fill_choice($_) for @{ $answer->{choices} };
+    add_up($answer->{usage}) if $answer->{usage};
+    return $answer;
+}
+
+sub fill_choice
+{
+    my ($choice) = @_;
+    my $m = $choice->{message};
+    my $finish = $choice->{finish_reason} // 'stop';
+
+    $finish = 'stop' if $finish eq 'eos';
+    $m->{role} //= 'assistant';
+    for my $call (@{ $m->{tool_calls} || [] }) {
+        $call->{id} //= $own_id;
+        $call->{type} //= 'function';
+        $call->{function}{arguments} //= '{}';
+        # Calls that came are there to be made, whatever it is called.
+        $finish = 'tool_calls' if $finish =~ /^(?:stop|function_call)$/;
+    }
+    $choice->{finish_reason} = $finish;
+    return;
+}
+
+# We say parts that add up to their whole.
 sub add_up
 {
     my ($usage) = @_;
     my ($in, $out) = @$usage{qw(prompt_tokens completion_tokens)};
     my ($read, $said) = map { $usage->{"${_}_tokens_details"} || {} }
         qw(prompt completion);
-    my $thought = $said->{reasoning_tokens} || 0;
+    my $beside = $usage->{total_tokens} - $in - $out;
 
-    # xAI counts thoughts beside the answer.
-    $usage->{completion_tokens} += $thought
-        if $usage->{total_tokens} == $in + $out + $thought;
-    # Google has thoughts in the total alone, Mistral sound.
+    if ($beside && $beside == ($read->{audio_tokens} // 0)) {
+        $in = $usage->{prompt_tokens} += $beside;       # Mistral's sound
+    }
+    elsif ($beside > 0 && !$said->{reasoning_tokens}) {
+        # Google has thoughts in the total alone.
+        $usage->{completion_tokens_details}{reasoning_tokens} = $beside;
+        $usage->{completion_tokens} += $beside;
+    }
+    elsif ($beside == ($said->{reasoning_tokens} // 0)) {
+        $usage->{completion_tokens} += $beside;         # xAI's thoughts
+    }
     $usage->{total_tokens} = $in + $usage->{completion_tokens};
     # xAI's prompts are longer when it comes to what was cached of them.
     $read->{cached_tokens} = $in if ($read->{cached_tokens} // 0) > $in;
@@ -338,8 +324,8 @@ sub is_said
 my $corpus = corpus_or_skip();
 my @cases = grep { $_->{kind} ne 'error' }
     $corpus->cases(api => 'openai-chat');
-my @said = say_all(@cases);
-is scalar @said, scalar @cases, 'every answer was taken';
+my @said = map { $_->{openai} } tool('cross', 'openai')->answers(
+    map { [mode($_), 'openai', $_->{path}] } @cases);
 
 sub answer_of
 {
@@ -357,9 +343,7 @@ sub compare
         my $got = answer_of($say->{$form}{bytes}, $form eq 'stream');
         my $late = $late{ $case->{file} };
         $met{$late}++ if $late && is_said(delete $want->{$late});
-        $want = modern($want);
-        add_up($want->{usage}) if $want->{usage};
-        is_deeply modern($got), $want, "$case->{file}, $form";
+        is_deeply modern($got), recorded($want), "$case->{file}, $form";
     }
     return;
 }
@@ -372,10 +356,10 @@ sub compare_broken
         $say->{stream}{bytes};
     my $why = $want->{error} ? $want->{error}{message}
         : 'The provider\'s answer was truncated.';
-    my @messages = map { said(modern($_)->{choices}[0]{message}) } $got, $want;
 
     is $got->{error}{message}, $why, "$case->{file}, stream: it broke off";
-    is_deeply $messages[0], $messages[1], "$case->{file}, stream";
+    is_deeply modern($got)->{choices}[0]{message},
+        recorded($want)->{choices}[0]{message}, "$case->{file}, stream";
     $got = from_json($say->{whole}{bytes});
     is_deeply [$got->{error}{message}, sort keys %$got],
         [$why, qw(error request_id)], "$case->{file}, whole: an error alone";

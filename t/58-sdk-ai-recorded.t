@@ -26,7 +26,7 @@ my @cases = heard($corpus->cases(api => [sort keys %decoders]));
 my @cells = retell(corpus => $corpus, cases => \@cases,
     dialect_of => sub { $decoders{ $_[0]{api} } },
     clients => [qw(openai responses anthropic gemini)],
-    script => ['ai-recorded.mjs', "$corpus->{dir}/expected.jsonl"]);
+    script => ['ai-recorded.mjs']);
 my %files;
 
 $files{ $_->{file} }++ for @cells;

@@ -130,7 +130,8 @@ llmux_error_e llmux_error_kind_of_word(llmux_slice_t s, llmux_error_e other)
 static const char *const token_words[] = {
     "invalid_encrypted_content", "Invalid `signature` in `thinking` block",
     "Thought signature is not valid", "Invalid thought signature",
-    "Expected `thinking` or `redacted_thinking`"
+    "Expected `thinking` or `redacted_thinking`",
+    "without its required 'reasoning' item"
 };
 
 int llmux_error_of_token(const llmux_error_t *err)

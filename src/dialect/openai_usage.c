@@ -142,11 +142,16 @@ static int exclusive(const counts_t *c, apr_int64_t prompt)
         || (write > 0 && prompt - (read > 0 ? read : 0) < write);
 }
 
+static const llmux_json_t *prompt_details(const counts_t *c)
+{
+    return c->in[PROMPT_DETAILS] ? c->in[PROMPT_DETAILS]
+                                 : c->in[INPUT_DETAILS];
+}
+
 static void read_input(llmux_usage_t *u, const counts_t *c,
                        apr_int64_t prompt)
 {
-    const llmux_json_t *details = c->in[PROMPT_DETAILS]
-        ? c->in[PROMPT_DETAILS] : c->in[INPUT_DETAILS];
+    const llmux_json_t *details = prompt_details(c);
 
     u->cache_read = either(count(details, "cached_tokens"),
                            either(c->n[HIT], either(c->n[READ],
@@ -163,12 +168,39 @@ static void read_input(llmux_usage_t *u, const counts_t *c,
     }
 }
 
-/* xAI counts reasoning beside the completion; its total tells. */
-static int beside(apr_int64_t total, apr_int64_t prompt,
-                  apr_int64_t completion, apr_int64_t reasoning)
+/* What the total holds beside both counts; 0 when one of the three is not
+ * told. */
+static apr_int64_t beside(const counts_t *c, apr_int64_t prompt,
+                          apr_int64_t completion)
 {
-    return total >= 0 && prompt >= 0 && completion >= 0 && reasoning > 0
-        && total - prompt >= 0 && total - prompt - completion == reasoning;
+    apr_int64_t left = c->n[TOTAL] - (prompt > 0 ? prompt : 0);
+
+    return prompt >= 0 && completion >= 0 && left > completion
+        ? left - completion : 0;
+}
+
+/* Mistral counts sound beside the words of the prompt. */
+static apr_int64_t whole_prompt(const counts_t *c, apr_int64_t prompt,
+                                apr_int64_t completion)
+{
+    apr_int64_t left = beside(c, prompt, completion);
+
+    return left && left == count(prompt_details(c), "audio_tokens")
+        ? prompt + left : prompt;
+}
+
+/* xAI counts reasoning beside the completion. Google, where it speaks this
+ * dialect, does the same and tells of it in the total only; but a prompt that
+ * was cached may stand there as well.
+ * @return -1: it is inside, or there is none */
+static apr_int64_t thought_beside(const counts_t *c, apr_int64_t prompt,
+                                  apr_int64_t completion,
+                                  apr_int64_t reasoning)
+{
+    apr_int64_t left = beside(c, prompt, completion);
+    int untold = reasoning < 0 && c->n[READ] <= 0 && c->n[CREATED] <= 0;
+
+    return left && (untold || left == reasoning) ? left : -1;
 }
 
 static void read_output(llmux_usage_t *u, const counts_t *c,
@@ -176,13 +208,16 @@ static void read_output(llmux_usage_t *u, const counts_t *c,
 {
     const llmux_json_t *details = c->in[COMPLETION_DETAILS]
         ? c->in[COMPLETION_DETAILS] : c->in[OUTPUT_DETAILS];
+    apr_int64_t thought;
 
     u->reasoning = either(count(details, "reasoning_tokens"),
                           c->n[REASONING]);
     u->audio_output = count(details, "audio_tokens");
     u->accepted_prediction = count(details, "accepted_prediction_tokens");
     u->rejected_prediction = count(details, "rejected_prediction_tokens");
-    if (beside(c->n[TOTAL], prompt, completion, u->reasoning)) {
+    thought = thought_beside(c, prompt, completion, u->reasoning);
+    if (thought > 0) {
+        u->reasoning = thought;
         u->output = completion;
         return;
     }
@@ -197,6 +232,7 @@ int llmux_openai_usage_read(llmux_usage_t *to, const llmux_json_t *usage)
     apr_int64_t prompt = either(c.n[PROMPT], c.n[INPUT]);
     apr_int64_t completion = either(c.n[COMPLETION], c.n[OUTPUT]);
 
+    prompt = whole_prompt(&c, prompt, completion);
     read_input(&u, &c, prompt);
     read_output(&u, &c, prompt, completion);
     llmux_usage_merge(to, &u);

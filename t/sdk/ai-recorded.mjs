@@ -1,10 +1,9 @@
 // ai-recorded.mjs - every recorded answer, said in every dialect, as the packages
-// of Vercel's AI SDK take it. t/58-sdk-ai-recorded.t starts it with three files:
-// what is known of recordings, and line by line in step what they are, {file,
-// from, error}, and what became of them, {dialect: {whole, stream}}. A line of
-// standard output is one answer to one package: {file, to, form, wrong: [[field,
-// got, want]]}.
-import { createReadStream, readFileSync } from 'node:fs';
+// of Vercel's AI SDK take it. t/58-sdk-ai-recorded.t starts it with two files, line
+// by line in step: what the recordings are, {file, from, error, want}, and what
+// became of them, {dialect: {whole, stream}}. A line of standard output is one
+// answer to one package: {file, to, form, wrong: [[field, got, want]]}.
+import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { isDeepStrictEqual } from 'node:util';
 import { createAnthropic } from '@ai-sdk/anthropic';
@@ -189,13 +188,11 @@ async function takeAll({ file, from, error }, want, said) {
     }
 }
 
-const [, , expected, cases, answers] = process.argv;
-const known = new Map(readFileSync(expected, 'utf8').split('\n').filter(Boolean)
-    .map((line) => JSON.parse(line)).map((want) => [want.file, want]));
+const [, , cases, answers] = process.argv;
 const said = lines(answers);
 for await (const about of lines(cases)) {
     const { value } = await said.next();
-    const want = known.get(about.file);
+    const { want } = about;
     // Nobody asks for several answers by these packages.
     if (!want.choices) {
         await takeAll(about, want, value);

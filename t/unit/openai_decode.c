@@ -331,6 +331,15 @@ static const struct {
     { "xAI counts reasoning beside the completion", "{'prompt_tokens':10,"
       "'completion_tokens':2,'total_tokens':15,'completion_tokens_details':"
       "{'reasoning_tokens':3}}", "usage in=10 out=2 reasoning=3" },
+    { "Google beside it, and untold", "{'prompt_tokens':35,"
+      "'completion_tokens':12,'total_tokens':109}",
+      "usage in=35 out=12 reasoning=62" },
+    { "a total that holds a cached prompt", "{'prompt_tokens':2,"
+      "'completion_tokens':1,'total_tokens':11,'cache_read_input_tokens':8}",
+      "usage in=2 read=8 out=1" },
+    { "Mistral's sound beside the prompt", "{'prompt_tokens':9,"
+      "'completion_tokens':201,'total_tokens':585,'prompt_tokens_details':"
+      "{'audio_tokens':375}}", "usage in=384 out=201 audio-in=375" },
     { "OpenAI within it", "{'prompt_tokens':10,'completion_tokens':5,"
       "'total_tokens':15,'completion_tokens_details':{'reasoning_tokens':3}}",
       "usage in=10 out=2 reasoning=3" },

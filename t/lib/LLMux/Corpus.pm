@@ -107,8 +107,34 @@ sub error
 }
 
 # What must come out of it, and how it was fetched.
-sub expected { return $_[0]->line_of('expected', $_[1]) }
+sub expected
+{
+    my ($self, $case) = @_;
+    my $want = $self->line_of('expected', $case);
+
+    add_up($want) if $want && ($want->{api} // '') eq 'openai-chat';
+    return $want;
+}
+
 sub exchange { return $_[0]->line_of('exchanges', $_[1]) }
+
+# Some chat answers have in their total alone what is billed, and the lines say
+# what their members do: Google's thoughts, and the sound that Mistral hears.
+sub add_up
+{
+    my ($want) = @_;
+    my ($usage, $raw) = @$want{qw(usage usage_raw)};
+
+    return if !$usage || !$usage->{total};
+    my $beside = $usage->{total} - $usage->{input_total}
+        - $usage->{output_total};
+    return if $beside <= 0;
+    my $sound = ($raw->{prompt_tokens_details} || {})->{audio_tokens} || 0;
+    my @counts = $beside == $sound ? qw(input_total)
+        : qw(reasoning output_total);
+    $usage->{$_} = ($usage->{$_} // 0) + $beside for @counts;
+    return;
+}
 
 sub line_of
 {
