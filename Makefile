@@ -120,14 +120,16 @@ test:                                      ## run the tests (T=t/03-docs.t for o
 asan:                                      ## the same under AddressSanitizer and UBSan
 	@LLMUX_ASAN=1 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g' SAN='$(SANITIZE)' test
 
-# The units that have threads.
+# The units that have threads, and servers that have all of them.
 RACES     ?= race resolve tls http transport transport_pool transport_tls
+RACE_T    ?= t/45-park.t t/49-loops.t
 race: export TSAN_OPTIONS = suppressions=$(CURDIR)/t/unit/race.supp exitcode=66 halt_on_error=1
-race:                                      ## look for data races: units under ThreadSanitizer (RACE_SECONDS=8)
+race:                                      ## look for data races: units and servers under ThreadSanitizer (RACE_SECONDS=8)
 	@tools/deps.sh run build test
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/race CFLAGS='-O1 -g' SAN=-fsanitize=thread \
-	    $(RACES:%=$(BUILD)/race/unit/%)
+	    all $(RACES:%=$(BUILD)/race/unit/%)
 	@LLMUX_RACE_SECONDS=$(RACE_SECONDS) prove -e '' $(PROVE_FLAGS) $(RACES:%=$(BUILD)/race/unit/%)
+	@LLMUX_TSAN=1 LLMUX_BUILD=$(BUILD)/race prove $(PROVE_FLAGS) $(RACE_T)
 
 fuzz:                                      ## fuzz every target for FUZZ_SECONDS=60, say what the corpora cover
 	@tools/deps.sh run build fuzz

@@ -479,7 +479,8 @@ subtest 'a hundred clients vanish, three times' => sub {
     # 64 threads, each with pools of its own that become as large as what it
     # has met; 10 kB for each vanished client would be seen.
     SKIP: {
-        skip 'ASan keeps freed memory: no bound', 1 if $ENV{LLMUX_ASAN};
+        skip 'sanitizers keep freed memory: no bound', 1
+            if $ENV{LLMUX_ASAN} || $ENV{LLMUX_TSAN};
         cmp_ok $rss[2] - $rss[0], '<', 2000, "kB of memory stay: @rss";
     }
 };

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <ap_mpm.h>
@@ -84,10 +85,19 @@ int llmux_pre_close_connection(conn_rec *c)
 
 /* ---- turns ------------------------------------------------------------- */
 
+/* "POST /v1/messages": without a query, which may hold a key. */
+static apr_size_t start_of(const char *line)
+{
+    apr_size_t method = strcspn(line, " ");
+
+    return line[method] ? method + 1 + strcspn(line + method + 1, " ?")
+                        : method;
+}
+
 void conn_expect(conn_ctx_t *cc, const request_ctx_t *ctx)
 {
     const char *line = ctx->r->the_request;
-    apr_size_t len = strlen(line);
+    apr_size_t len = start_of(line);
 
     cc->linger = ctx->settings->linger;
     cc->rides = ctx->settings->park != LLMUX_PARK_ALWAYS
@@ -194,6 +204,7 @@ static turn_e leave(conn_ctx_t *cc)
 {
     request_ctx_t *ctx = cc->suspended;
 
+    cc->suspended = NULL;
     if (!park(cc, ctx)) {
         park_over(cc);
         request_abandon(ctx, LLMUX_END_STOPPED);
@@ -242,40 +253,53 @@ static void greet(conn_ctx_t *cc)
 
 /* ---- in a loop --------------------------------------------------------- */
 
-#define HEAD_MAX 4096
+#define HEAD_MAX 8192
 #define TLS_APPLICATION_DATA 23     /* RFC 8446 5.1 */
 #define TLS_HEADER 5
 
-static int is_whole_record(const unsigned char *data, apr_size_t len)
+/* A record may be longer than what we look at. */
+static int is_whole_record(int fd, const unsigned char *data, apr_size_t len)
 {
-    return len >= TLS_HEADER
-        && len >= (apr_size_t)(TLS_HEADER + (data[3] << 8 | data[4]));
+    int there = 0;
+
+    return len >= TLS_HEADER && ioctl(fd, FIONREAD, &there) == 0
+        && there >= TLS_HEADER + (data[3] << 8 | data[4]);
+}
+
+static int is_whole_head(const conn_ctx_t *cc, const char *data,
+                         apr_size_t len)
+{
+    return len > cc->line_len && !memcmp(data, cc->line, cc->line_len)
+        && (data[cc->line_len] == ' ' || data[cc->line_len] == '?')
+        && memmem(data, len, "\r\n\r\n", 4);
 }
 
 /* Others are at the same table, and httpd reads a head to its end, however
- * long that takes; and who knows what another path is served by. Of TLS we
- * see the frame only.
- * @return 0: it is for a worker of its own */
-static int is_like_before(const conn_ctx_t *cc)
+ * long that takes; and who knows what another path is served by: that is for
+ * a worker of its own. Of TLS we see the frame only, and what is no request
+ * is httpd's to see. */
+static turn_e next_in_loop(conn_ctx_t *cc)
 {
     char head[HEAD_MAX];
     ssize_t n = recv(cc->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+    int whole = 1;
 
-    if (n <= 0) {
-        return 1;       /* httpd will see that it is the end */
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return TURN_IDLE;
     }
-    if (head[0] == TLS_APPLICATION_DATA) {
-        return is_whole_record((const unsigned char *)head, (apr_size_t)n);
+    if (n > 0) {
+        whole = head[0] == TLS_APPLICATION_DATA
+            ? is_whole_record(cc->fd, (const unsigned char *)head,
+                              (apr_size_t)n)
+            : is_whole_head(cc, head, (apr_size_t)n);
     }
-    return (apr_size_t)n > cc->line_len
-        && !memcmp(head, cc->line, cc->line_len)
-        && memmem(head, (apr_size_t)n, "\r\n\r\n", 4);
+    return whole ? serve_next(cc) : TURN_NEXT;
 }
 
 turn_e conn_turn(conn_ctx_t *cc)
 {
     if (!cc->suspended) {
-        return is_like_before(cc) ? serve_next(cc) : TURN_NEXT;
+        return next_in_loop(cc);
     }
     if (cc->seat.gone) {
         request_abandon(cc->suspended, LLMUX_END_CLIENT_GONE);

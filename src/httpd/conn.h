@@ -44,7 +44,7 @@ void nest_close(nest_t *n, int lost);
 
 /* ---- conn.c ------------------------------------------------------------ */
 
-#define LINE_MAX_KEPT 256
+#define LINE_MAX_KEPT 256       /* a path that is longer never rides */
 
 typedef struct conn_ctx_t {
     conn_rec *c;
@@ -70,7 +70,7 @@ typedef struct conn_ctx_t {
 
     /* riding */
     int rides;                  /* a loop may have it */
-    char line[LINE_MAX_KEPT];   /* the request just answered began like that */
+    char line[LINE_MAX_KEPT];   /* method and path of the request before */
     apr_size_t line_len;
     seat_t seat;
 } conn_ctx_t;

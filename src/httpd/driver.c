@@ -10,7 +10,7 @@
 
 /* How often the deputy looks after the leader. A turn that has lasted for
  * longer holds up the others, who get another leader. */
-#define LOOK_AFTER apr_time_from_msec(5)
+#define LOOK_AFTER apr_time_from_msec(10)
 
 /* A thread that is held up in a connection does not come back for that. */
 #define FAREWELL apr_time_from_sec(3)

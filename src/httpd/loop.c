@@ -31,7 +31,6 @@ static apr_uint32_t next_loop;
 
 static void add_member(loop_t *l, conn_ctx_t *cc)
 {
-    cc->seat.loop = l;
     cc->seat.prev = NULL;
     cc->seat.next = l->members;
     if (l->members) {
@@ -49,7 +48,6 @@ static void take_member(loop_t *l, conn_ctx_t *cc)
     if (s->next) {
         s->next->seat.prev = s->prev;
     }
-    s->loop = NULL;
     l->drivers.idle = !l->members;
 }
 

@@ -35,7 +35,6 @@ typedef enum {
 /* A connection's place in its loop. All of it under the loop's lock, but for
  * what says otherwise. */
 typedef struct seat_t {
-    struct loop_t *loop;        /* NULL = its worker has it */
     struct conn_ctx_t *prev, *next;     /* of all members */
     struct conn_ctx_t *after;   /* in the queue */
     int queued;

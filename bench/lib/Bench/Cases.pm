@@ -39,6 +39,8 @@ my @rows = (
         plain            -     -   )],
     [qw(whole-linger-off   whole  0      b600-d0           300   64   0
         linger-off       -     -   )],
+    [qw(whole-loops-off    whole  0      b600-d0           300   64   0
+        loops-off        -     -   )],
     [qw(stream-5ms         stream 1      n50-d5-g5         300   64   0
         plain            1.00  -   )],
     [qw(stream-20ms        stream 1      n50-d20-g20       300   64   0
@@ -47,6 +49,8 @@ my @rows = (
         plain            -     -   )],
     [qw(stream-in-8k-5ms   stream 1      n50-d5-g5        8000   64   0
         plain            -     -   )],
+    [qw(stream-loops-off-5ms stream 1    n50-d5-g5         300   64   0
+        loops-off        -     -   )],
     [qw(stream-park-5ms    stream 1      n50-d5-g5         300   64   0
         park-always      -     -   )],
     [qw(tls-whole-0ms      whole  0      b600-d0           300   64   0

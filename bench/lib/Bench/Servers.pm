@@ -23,6 +23,7 @@ my %directives = (
     'plain'       => [],
     'tls'         => [],
     'linger-off'  => ['LLMuxLinger 0'],
+    'loops-off'   => ['LLMuxLoops 0'],
     'park-always' => ['LLMuxPark always'],
 );
 

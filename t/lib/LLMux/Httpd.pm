@@ -10,6 +10,7 @@
 # none), files (how many it may have open).
 # Environment: LLMUX_HTTPD, LLMUX_MODULES, LLMUX_MODULE (the .so), APXS,
 # LLMUX_ASAN (the module was built with -fsanitize=address,undefined),
+# LLMUX_TSAN (with -fsanitize=thread),
 # LLMUX_KEEP (leave the directories), LLMUX_PARK (off, auto or always: how
 # requests wait where a test does not say it).
 package LLMux::Httpd;
@@ -61,7 +62,7 @@ $mpm_settings{worker} = $mpm_settings{event};
 my $line_form = qr/^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [\d :.]+\] \[/;
 my $bad_level = qr/\[[\w-]*:(?:warn|error|crit|alert|emerg)\]/;
 my $bad_end = qr/exit signal|possible coredump/;
-my $sanitizer = qr/ERROR: \w+Sanitizer|runtime error:/;
+my $sanitizer = qr/(?:ERROR|WARNING): \w+Sanitizer|runtime error:/;
 
 sub new
 {
@@ -128,11 +129,16 @@ sub environment
     my %env = ((map { $_ => undef } keys %ENV), PATH => $ENV{PATH},
                LC_ALL => 'C', TZ => 'UTC', HOME => $self->{dir});
 
+    my $dir = $self->{dir};
     if ($ENV{LLMUX_ASAN}) {
-        my $dir = $self->{dir};
         $env{LD_PRELOAD} = preloads();
         $env{ASAN_OPTIONS} = "detect_leaks=0:log_path=$dir/asan";
         $env{UBSAN_OPTIONS} = "print_stacktrace=1:log_path=$dir/ubsan";
+    }
+    if ($ENV{LLMUX_TSAN}) {
+        $env{TSAN_OPTIONS} = "exitcode=0:report_signal_unsafe=0:"
+            . "log_path=$dir/tsan:suppressions="
+            . tree() . '/t/unit/race.supp';
     }
     return { %env, %more };
 }
@@ -269,8 +275,12 @@ sub static_modules
 sub command
 {
     my ($self, @args) = @_;
-    return (binary(), '-d', $self->{dir}, '-f', "$self->{dir}/httpd.conf",
-            @args);
+    # ThreadSanitizer wants the same addresses each time.
+    my @under = $ENV{LLMUX_TSAN}
+        ? (qw(setarch -R env), 'LD_PRELOAD=' . preloads()) : ();
+
+    return (@under, binary(), '-d', $self->{dir}, '-f',
+            "$self->{dir}/httpd.conf", @args);
 }
 
 # ---- start, restart, stop
@@ -503,9 +513,30 @@ sub bad_line
 sub sanitizer_reports
 {
     my ($self) = @_;
+    my @files = map { glob "$self->{dir}/$_.*" } qw(asan ubsan);
+
     return map { "sanitizer: $_" }
-        map { (grep { $_ =~ $sanitizer } split /\n/, slurp($_))[0] // $_ }
-        glob "$self->{dir}/asan.* $self->{dir}/ubsan.*";
+        (map { (grep { $_ =~ $sanitizer } split /\n/, slurp($_))[0] // $_ }
+            @files),
+        map { races(slurp($_)) } glob "$self->{dir}/tsan.*";
+}
+
+# Those between two places of ours: httpd is not instrumented, so its ways of
+# handing memory from one thread to the next are not seen.
+sub races
+{
+    my ($text) = @_;
+    return grep { /WARNING/ && !(grep { !is_ours($_) } accesses($_)) }
+        split /^=+$/m, $text;
+}
+
+sub accesses { return grep { /^  \S.* of size \d+ at/m } split /\n\n/, $_[0] }
+
+sub is_ours
+{
+    my ($access) = @_;
+    my ($place) = grep { !/libtsan/ } $access =~ /^ +#\d+ (.*)$/mg;
+    return ($place // '') =~ /mod_llmux\.so/;
 }
 
 # With our own format each line of the access log is one JSON object.

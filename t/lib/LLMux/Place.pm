@@ -32,7 +32,9 @@ sub as_root { return $> == 0 }
 sub patience
 {
     my ($secs) = @_;
-    return $secs * ($ENV{LLMUX_PATIENCE} || ($ENV{LLMUX_ASAN} ? 4 : 1));
+    my $slow = $ENV{LLMUX_ASAN} || $ENV{LLMUX_TSAN};
+
+    return $secs * ($ENV{LLMUX_PATIENCE} || ($slow ? 4 : 1));
 }
 
 # Asks $code every few milliseconds until it says something true, and returns

@@ -27,10 +27,16 @@ sub run_unit
 # own libraries.
 sub preloads
 {
+    return library('tsan') if $ENV{LLMUX_TSAN};
     return undef if !$ENV{LLMUX_ASAN};
-    my @libs = map { chomp(my $path = `gcc -print-file-name=lib$_.so`); $path }
-        qw(asan ubsan);
-    return join ' ', grep { -e } @libs, build() . '/pools.so';
+    return join ' ', grep { -e } library('asan'), library('ubsan'),
+        build() . '/pools.so';
+}
+
+sub library
+{
+    chomp(my $path = `gcc -print-file-name=lib$_[0].so`);
+    return $path;
 }
 
 # A sanitizer's complaint must not pass as a mere note.
