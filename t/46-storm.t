@@ -308,7 +308,7 @@ subtest 'a worker stays for the next request' => sub {
     is lingers($server), 0, 'nobody lingers for what others answered';
     my @crowd = map { client($server) } 1 .. 30;
     asks($_, 'one of many') for @crowd;
-    cmp_ok lingers($server), '<=', 17, 'nor do more than half of them';
+    cmp_ok lingers($server), '<=', 25, 'nor do more than three quarters';
     ok asks(client($server), 'another'), '... so that others are served';
     finish($server);
 };

@@ -446,6 +446,34 @@ subtest 'a change of leaders all the time' => sub {
     finish($server);
 };
 
+# httpd reads to its end what nobody wants, and waits for it.
+subtest 'a body that nobody wants holds up nobody' => sub {
+    my $server = server(conf => "LLMuxMaxBody 1M\n");
+    my @others = riders($server, 4);
+    my @slow = riders($server, 10);
+
+    $_->send("POST $path HTTP/1.1\r\nHost: x\r\n"
+        . "Content-Type: application/json\r\n"
+        . "Content-Length: 2000000\r\n\r\n{") for @slow;
+    nobody_is_held_up('ten of them', 1, patience(0.08), @others);
+    is_deeply [map { $_->read->status } @slow], [(413) x 10],
+        'they are refused';
+    $_->close for @slow, @others;
+    settles($server, 'after it');
+    finish($server);
+};
+
+subtest 'strangers do not ride' => sub {
+    my $server = server(conf => "LLMuxMasterKey sk-right\n");
+    my @asked = map { my $c = client($server); map { $c->post($path,
+        chat('mock/m', 'x'), headers => { Authorization => "Bearer $_" })
+        } qw(sk-wrong sk-wrong sk-wrong) } 1 .. 5;
+
+    is_deeply [map { $_->status } @asked], [(401) x 15], 'they are refused';
+    is scalar(loop_threads($server)), 0, '... and no loop has begun';
+    finish($server);
+};
+
 # ---- who sends in pieces
 
 # A question of these bytes: (head, body).
@@ -471,7 +499,7 @@ my @in_pieces = (
         ($h . substr($b, 0, 20), substr $b, 20) }],
     ['a head that expects to be told to go on', 'plain', '', sub { @_ },
      'Expect: 100-continue'],
-    ['half a head in a record', 'TLS', 'loop', sub { my ($h, $b) = @_;
+    ['half a head in a record', 'TLS', 'worker', sub { my ($h, $b) = @_;
         (substr($h, 0, 60), substr($h, 60) . $b) }],
     ['a head that expects to be told to go on', 'TLS', '', sub { @_ },
      'Expect: 100-continue'],

@@ -6,8 +6,8 @@
  * llmux_wait_t which descriptors and which deadline it waits for. Who waits,
  * and how, is the caller's business.
  *
- * A wire belongs to one thread at a time. Connections are pooled per child,
- * last in first out, across threads.
+ * A wire belongs to one thread at a time. Connections are pooled per child
+ * across threads, nearly last in first out: see llmux_transport_lane().
  */
 
 #ifndef LLMUX_TRANSPORT_H
@@ -17,7 +17,7 @@
 
 /* ---- waiting --------------------------------------------------------- */
 
-#define LLMUX_WAIT_FDS 8
+#define LLMUX_WAIT_FDS 6
 
 enum { LLMUX_WAIT_READ = 1, LLMUX_WAIT_WRITE = 2 };
 
@@ -25,11 +25,10 @@ enum { LLMUX_WAIT_READ = 1, LLMUX_WAIT_WRITE = 2 };
 typedef struct llmux_wait_t {
     int count;
     struct {
-        int fd;
-        int events;
-        int ready;
         apr_uint64_t id;            /* of the connection behind it, for who
                                      * watches it for longer; 0 = unknown */
+        int fd;
+        short events, ready;
     } fds[LLMUX_WAIT_FDS];
     apr_time_t deadline;            /* 0 = none */
 } llmux_wait_t;

@@ -79,8 +79,8 @@ static void note_usage(attempt_t *a, const llmux_usage_t *usage)
 {
     llmux_usage_merge(&a->usage, usage);
     a->x->record.usage = a->usage;
-    if (a->run) {
-        llmux_usage_add(&a->x->record.usage, &a->spent);
+    if (a->spent) {
+        llmux_usage_add(&a->x->record.usage, a->spent);
     }
     a->frame_usage = 1;
 }
@@ -163,7 +163,10 @@ void answer_next_run(attempt_t *a)
     a->key_base += a->keys;
     a->keys = 0;
     a->vectors = 0;
-    a->spent = a->x->record.usage;
+    if (!a->spent) {
+        a->spent = apr_palloc(a->pool, sizeof(*a->spent));
+    }
+    *a->spent = a->x->record.usage;
     a->usage = nothing;
 }
 

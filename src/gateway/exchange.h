@@ -28,7 +28,6 @@ struct llmux_exchange_t {
     const llmux_dialect_t *dialect; /* the client's */
     const char *tail;               /* path behind the endpoint's prefix,
                                      * without the action */
-    int array;                      /* streamed as a JSON array */
     int step;                       /* where drive() goes on */
     const llmux_error_t *error;
     llmux_identity_t who;
@@ -41,10 +40,6 @@ struct llmux_exchange_t {
     llmux_slice_t provider;         /* the body's own choice, or absent */
     llmux_chat_t *chat;             /* made when a provider needs it */
     const llmux_error_t *unreadable;    /* ... or why it cannot be */
-    int uncounted;                  /* a provider who counts for some of its
-                                     * models does not for this one */
-    int no_tokens;                  /* those of earlier turns were refused:
-                                     * they are left out */
     apr_array_header_t *media;      /* llmux_media_t *: those by URL, or once
                                      * so; NULL = not looked for */
     apr_int64_t media_bytes;        /* of those that were fetched */
@@ -65,11 +60,17 @@ struct llmux_exchange_t {
     llmux_buf_t *sending;           /* the one that the sink has */
     llmux_buf_t *spare;             /* two take turns */
     apr_time_t last_write;          /* what the heartbeat counts from */
-    int headers_sent;               /* no other status any more */
-    int content_sent;               /* no other deployment any more */
-    int settled;
-    int clogged;                    /* the client takes no more for now */
-    int gone;                       /* the client left */
+
+    unsigned array : 1;             /* streamed as a JSON array */
+    unsigned uncounted : 1;         /* a provider who counts for some of its
+                                     * models does not for this one */
+    unsigned no_tokens : 1;         /* those of earlier turns were refused:
+                                     * they are left out */
+    unsigned headers_sent : 1;      /* no other status any more */
+    unsigned content_sent : 1;      /* no other deployment any more */
+    unsigned settled : 1;
+    unsigned clogged : 1;           /* the client takes no more for now */
+    unsigned gone : 1;              /* the client left */
 };
 
 /* One request of an attempt: most need no more than one. */
@@ -106,7 +107,7 @@ struct attempt_t {
     const llmux_error_t *error;     /* in the exchange's pool */
     llmux_failed_e failed;
     llmux_usage_t usage;            /* of this run */
-    llmux_usage_t spent;            /* by those before it */
+    llmux_usage_t *spent;           /* by those before it; NULL = nothing */
     int cand_base, key_base, keys;  /* where this run's are to be put */
     int vectors;                    /* of this run */
     apr_time_t run_ended_at;        /* END was decoded; 0 = not yet */

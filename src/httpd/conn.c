@@ -5,7 +5,6 @@
 
 #include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <ap_mpm.h>
@@ -13,6 +12,11 @@
 #include <apr_portable.h>
 #include <http_connection.h>
 #include <http_core.h>
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
+#include <http_ssl.h>
+#else
+#define ap_ssl_conn_is_ssl(c) 0     /* nobody rides there */
+#endif
 #include <scoreboard.h>
 
 /* ---- workers ----------------------------------------------------------- */
@@ -28,9 +32,12 @@ void conn_init(void)
     }
 }
 
-int workers_are_scarce(void)
+int workers_are_scarce(int rides)
 {
-    return apr_atomic_read32(&busy) * 2 > (apr_uint32_t)workers;
+    apr_uint32_t now = apr_atomic_read32(&busy);
+
+    return rides ? now * 4 > (apr_uint32_t)workers * 3
+                 : now * 2 > (apr_uint32_t)workers;
 }
 
 /* ---- contexts ---------------------------------------------------------- */
@@ -41,13 +48,20 @@ conn_ctx_t *conn_ctx(const conn_rec *c)
                                                    &llmux_module);
 }
 
+apr_bucket_brigade *conn_brigade(conn_ctx_t *cc)
+{
+    if (!cc->bb) {
+        cc->bb = apr_brigade_create(cc->c->pool, cc->c->bucket_alloc);
+    }
+    return cc->bb;
+}
+
 static apr_status_t conn_end(void *data)
 {
     conn_ctx_t *cc = data;
 
     park_drop(cc);
     nest_close(&cc->nest, 0);
-    sem_destroy(&cc->seat.back);
     return APR_SUCCESS;
 }
 
@@ -67,7 +81,6 @@ int llmux_pre_connection(conn_rec *c, void *csd)
     }
     nest_init(&cc->nest, cc->fd);
     cc->id = llmux_wait_id();
-    sem_init(&cc->seat.back, 0, 0);
     ap_set_module_config(c->conn_config, &llmux_module, cc);
     apr_pool_pre_cleanup_register(c->pool, cc, conn_end);
     return OK;
@@ -94,18 +107,39 @@ static apr_size_t start_of(const char *line)
                         : method;
 }
 
-void conn_expect(conn_ctx_t *cc, const request_ctx_t *ctx)
+#define HELD_UP_MAX 3
+
+/* Strangers do not ride, nor who has held up others more than once or twice:
+ * one of httpd's hooks is slow for him. */
+static int may_ride(const conn_ctx_t *cc, const request_ctx_t *ctx)
 {
-    const char *line = ctx->r->the_request;
+    return (!cc->seat || cc->seat->held_up < HELD_UP_MAX)
+        && ctx->settings->park != LLMUX_PARK_ALWAYS
+        && llmux_exchange_record(ctx->exchange)->attempts > 0;
+}
+
+/* @return 0: it gets no seat */
+static int take_seat(conn_ctx_t *cc, const char *line)
+{
     apr_size_t len = start_of(line);
 
-    cc->linger = ctx->settings->linger;
-    cc->rides = ctx->settings->park != LLMUX_PARK_ALWAYS
-        && len <= sizeof(cc->line);
-    if (cc->rides) {
-        memcpy(cc->line, line, len);
-        cc->line_len = len;
+    if (!cc->seat) {
+        cc->seat = seat_make(cc->c->pool);
     }
+    if (!cc->seat || len > LINE_MAX_KEPT) {
+        return 0;
+    }
+    memcpy(cc->seat->line, line, len);
+    cc->seat->line_len = len;
+    cc->seat->secure = ap_ssl_conn_is_ssl(cc->c);
+    return 1;
+}
+
+void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx)
+{
+    cc->linger = ctx->settings->linger;
+    cc->rides = cc->linger && may_ride(cc, ctx)
+        && take_seat(cc, ctx->r->the_request);
 }
 
 static int is_stopping(void)
@@ -126,7 +160,7 @@ static int may_linger(const conn_ctx_t *cc)
 
 static int is_worth_it(const conn_ctx_t *cc)
 {
-    return cc->quick && !workers_are_scarce()
+    return cc->quick && !workers_are_scarce(cc->rides)
         && conn_push(cc->c) == APR_SUCCESS && !is_stopping();
 }
 
@@ -136,7 +170,7 @@ static turn_e answered(conn_ctx_t *cc)
     if (cc->rc != OK || !may_linger(cc)) {
         return TURN_OVER;
     }
-    cc->idle_since = apr_time_now();
+    cc->idle_since = loop_now();
     cc->patience = cc->linger;
     if (!is_worth_it(cc)) {
         return TURN_OVER;
@@ -155,8 +189,10 @@ static turn_e serve(conn_ctx_t *cc)
     cc->inside = 1;
     cc->rc = ap_run_process_connection(c);
     cc->inside = 0;
-    return cc->suspended && c->cs->state == CONN_STATE_SUSPENDED
-        ? TURN_WAITS : answered(cc);
+    if (c->cs->state != CONN_STATE_SUSPENDED) {
+        cc->suspended = NULL;
+    }
+    return cc->suspended ? TURN_WAITS : answered(cc);
 }
 
 static turn_e serve_next(conn_ctx_t *cc)
@@ -246,7 +282,7 @@ static turn_e linger(conn_ctx_t *cc)
 static void greet(conn_ctx_t *cc)
 {
     if (cc->idle_since) {
-        cc->quick = apr_time_now() - cc->idle_since <= cc->patience;
+        cc->quick = loop_now() - cc->idle_since <= cc->patience;
         cc->idle_since = 0;
     }
 }
@@ -254,46 +290,65 @@ static void greet(conn_ctx_t *cc)
 /* ---- in a loop --------------------------------------------------------- */
 
 #define HEAD_MAX 8192
-#define TLS_APPLICATION_DATA 23     /* RFC 8446 5.1 */
-#define TLS_HEADER 5
 
-/* A record may be longer than what we look at. */
-static int is_whole_record(int fd, const unsigned char *data, apr_size_t len)
+/* What of the next request is there, and stays there. Empty: the end.
+ * @return APR_EAGAIN: nothing */
+static apr_status_t peek_plain(const conn_ctx_t *cc, char *to,
+                               apr_size_t *len)
 {
-    int there = 0;
+    ssize_t n = recv(cc->fd, to, *len, MSG_PEEK | MSG_DONTWAIT);
 
-    return len >= TLS_HEADER && ioctl(fd, FIONREAD, &there) == 0
-        && there >= TLS_HEADER + (data[3] << 8 | data[4]);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return APR_EAGAIN;
+    }
+    *len = n > 0 ? (apr_size_t)n : 0;
+    return APR_SUCCESS;
 }
 
-static int is_whole_head(const conn_ctx_t *cc, const char *data,
-                         apr_size_t len)
+/* A record may be a ticket, or half of a head: only mod_ssl can tell. */
+static apr_status_t peek_filters(conn_ctx_t *cc, char *to, apr_size_t *len)
 {
-    return len > cc->line_len && !memcmp(data, cc->line, cc->line_len)
-        && (data[cc->line_len] == ' ' || data[cc->line_len] == '?')
+    apr_bucket_brigade *bb = conn_brigade(cc);
+    apr_status_t rv = ap_get_brigade(cc->c->input_filters, bb,
+                                     AP_MODE_SPECULATIVE, APR_NONBLOCK_READ,
+                                     (apr_off_t)*len);
+
+    if (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb)) {
+        rv = APR_EAGAIN;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_brigade_flatten(bb, to, len);
+    }
+    apr_brigade_cleanup(bb);
+    if (rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv)) {
+        *len = 0;
+        rv = APR_SUCCESS;
+    }
+    return rv;
+}
+
+static int is_like_before(const seat_t *s, const char *data, apr_size_t len)
+{
+    return len > s->line_len && !memcmp(data, s->line, s->line_len)
+        && (data[s->line_len] == ' ' || data[s->line_len] == '?')
         && memmem(data, len, "\r\n\r\n", 4);
 }
 
 /* Others are at the same table, and httpd reads a head to its end, however
- * long that takes; and who knows what another path is served by: that is for
- * a worker of its own. Of TLS we see the frame only, and what is no request
- * is httpd's to see. */
+ * long that takes; and who knows what another path is served by. That is for
+ * a worker of its own. */
 static turn_e next_in_loop(conn_ctx_t *cc)
 {
     char head[HEAD_MAX];
-    ssize_t n = recv(cc->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
-    int whole = 1;
+    apr_size_t len = sizeof(head);
+    apr_status_t rv = cc->seat->secure ? peek_filters(cc, head, &len)
+                                 : peek_plain(cc, head, &len);
 
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    if (APR_STATUS_IS_EAGAIN(rv)) {
         return TURN_IDLE;
     }
-    if (n > 0) {
-        whole = head[0] == TLS_APPLICATION_DATA
-            ? is_whole_record(cc->fd, (const unsigned char *)head,
-                              (apr_size_t)n)
-            : is_whole_head(cc, head, (apr_size_t)n);
-    }
-    return whole ? serve_next(cc) : TURN_NEXT;
+    return !len || is_like_before(cc->seat, head, len) ? serve_next(cc)
+                                                       : TURN_NEXT;
 }
 
 turn_e conn_turn(conn_ctx_t *cc)
@@ -301,7 +356,7 @@ turn_e conn_turn(conn_ctx_t *cc)
     if (!cc->suspended) {
         return next_in_loop(cc);
     }
-    if (cc->seat.gone) {
+    if (cc->seat->gone) {
         request_abandon(cc->suspended, LLMUX_END_CLIENT_GONE);
     }
     return go_on(cc);

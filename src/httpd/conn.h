@@ -44,13 +44,12 @@ void nest_close(nest_t *n, int lost);
 
 /* ---- conn.c ------------------------------------------------------------ */
 
-#define LINE_MAX_KEPT 256       /* a path that is longer never rides */
-
 typedef struct conn_ctx_t {
     conn_rec *c;
     apr_socket_t *socket;
     int fd;                     /* the client's own */
     apr_uint64_t id;            /* llmux_wait_id() */
+    apr_bucket_brigade *bb;     /* conn_brigade(); NULL = not made */
     int inside;                 /* the other hooks run for it */
     int rc;                     /* what they returned */
 
@@ -64,28 +63,30 @@ typedef struct conn_ctx_t {
 
     /* lingering */
     apr_interval_time_t linger; /* for the request just answered; 0 = not */
-    apr_time_t idle_since;      /* 0 = it is not */
+    apr_time_t idle_since;      /* loop_now(); 0 = it is not */
     apr_interval_time_t patience;   /* the linger of that time */
     int quick;                  /* its client came back soon, the last time */
 
     /* riding */
     int rides;                  /* a loop may have it */
-    char line[LINE_MAX_KEPT];   /* method and path of the request before */
-    apr_size_t line_len;
-    seat_t seat;
+    seat_t *seat;               /* NULL = it never did */
 } conn_ctx_t;
 
 /** NULL where there is none. */
 conn_ctx_t *conn_ctx(const conn_rec *c);
 
-/** More than half of this child's workers are busy. */
-int workers_are_scarce(void);
+/** To pass something in, or take something out: empty, and to be left so. */
+apr_bucket_brigade *conn_brigade(conn_ctx_t *cc);
+
+/** More than half of this child's workers are busy, or three quarters: so many
+ * may have lent their connections to loops, which sleep and come back soon. */
+int workers_are_scarce(int rides);
 
 /** In each child. */
 void conn_init(void);
 
-/** A request of ours has come: what is done for its connection after it. */
-void conn_expect(conn_ctx_t *cc, const request_ctx_t *ctx);
+/** A request of ours is done: what is to be done for its connection then. */
+void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx);
 
 /** For its loop: goes on with the request that waits, or serves the next. */
 turn_e conn_turn(conn_ctx_t *cc);

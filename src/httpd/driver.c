@@ -3,73 +3,131 @@
 
 #include "loop.h"
 
-#include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include <mpm_common.h>
 
-/* How often the deputy looks after the leader. A turn that has lasted for
- * longer holds up the others, who get another leader. */
+/* How often the deputy looks after the leader: a turn that he finds twice
+ * holds up the others, who get another leader. A leader found asleep has
+ * little to do, and is looked after less often. */
 #define LOOK_AFTER apr_time_from_msec(10)
+#define LOOK_AFTER_MAX apr_time_from_msec(40)
 
-/* A thread that is held up in a connection does not come back for that. */
-#define FAREWELL apr_time_from_sec(3)
+/* ---- the clock ----------------------------------------------------------- */
+
+apr_time_t loop_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return apr_time_from_sec(t.tv_sec) + t.tv_nsec / 1000;
+}
+
+/* @return 0: nothing came until then */
+static int wait_until(drivers_t *d, apr_time_t when)
+{
+    struct timespec t = {
+        .tv_sec = (time_t)apr_time_sec(when),
+        .tv_nsec = (long)apr_time_usec(when) * 1000
+    };
+
+    return pthread_cond_timedwait(&d->change, d->lock, &t) == 0;
+}
+
+apr_status_t drivers_init(drivers_t *d, pthread_mutex_t *lock)
+{
+    pthread_condattr_t attr;
+    int rv = pthread_condattr_init(&attr);
+
+    if (!rv) {
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        rv = pthread_cond_init(&d->change, &attr);
+        pthread_condattr_destroy(&attr);
+    }
+    d->lock = lock;
+    d->empty = 1;
+    return rv;
+}
 
 /* ---- hiring -------------------------------------------------------------- */
 
 static void *drive(void *data);
 
-/* Signals are for httpd's own threads. */
-static int start_thread(pthread_t *t, drivers_t *d)
+/* Signals are for httpd's own threads, but for those that say what this one
+ * has done itself. */
+static void mask_signals(sigset_t *before)
 {
-    sigset_t all, before;
-    pthread_attr_t attr;
-    int rc;
+    static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT,
+                               SIGTRAP, SIGSYS };
+    sigset_t all;
+    apr_size_t i;
 
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        sigdelset(&all, own[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+static int start_thread(drivers_t *d)
+{
+    sigset_t before;
+    pthread_attr_t attr;
+    pthread_t t;
+    int rc;
+
+    mask_signals(&before);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     if (ap_thread_stacksize) {
         pthread_attr_setstacksize(&attr, ap_thread_stacksize);
     }
-    rc = pthread_create(t, &attr, drive, d);
+    rc = pthread_create(&t, &attr, drive, d);
     if (!rc) {
-        pthread_setname_np(*t, "llmux-loop");
+        pthread_setname_np(t, "llmux-loop");
     }
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc == 0;
 }
 
-static int hire(drivers_t *d)
+static void hire(drivers_t *d)
 {
-    pthread_t t;
-
-    if (d->quit || !start_thread(&t, d)) {
-        return 0;
+    if (!d->quit && start_thread(d)) {
+        d->count++;
+        d->coming++;
     }
-    d->count++;
-    return 1;
+}
+
+/* Where there was no thread to be had, there may be one now. */
+static void fill_up(drivers_t *d)
+{
+    if (!d->deputy && !d->spare && !d->coming) {
+        hire(d);
+    }
 }
 
 int drivers_call(drivers_t *d)
 {
-    if (d->count < 2) {
-        hire(d);
-    }
-    if (d->idle) {
-        apr_thread_cond_broadcast(d->change);
+    fill_up(d);
+    if (d->empty) {
+        pthread_cond_broadcast(&d->change);
     }
     return d->count && !d->quit;
 }
 
 /* ---- turns --------------------------------------------------------------- */
 
+#define FILL_UP_EVERY 64
+
 unsigned int drivers_begin_turn(drivers_t *d)
 {
     d->turning = 1;
-    return ++d->turns;
+    if (++d->turns % FILL_UP_EVERY == 0) {
+        fill_up(d);
+    }
+    return d->turns;
 }
 
 /* A new leader begins with another number. */
@@ -85,18 +143,25 @@ int drivers_end_turn(drivers_t *d, unsigned int turn)
 /* ---- the deputy ----------------------------------------------------------- */
 
 /* @return 1: the leader is in the turn that he was in before */
-static int look_after(drivers_t *d)
+static int look_after(drivers_t *d, apr_interval_time_t *patience)
 {
     unsigned int seen = d->turns;
     int was_turning = d->turning;
 
-    if (d->idle) {
-        apr_thread_cond_wait(d->change, d->lock);
+    if (d->empty) {
+        pthread_cond_wait(&d->change, d->lock);
         return 0;
     }
-    return apr_thread_cond_timedwait(d->change, d->lock, LOOK_AFTER)
-               == APR_TIMEUP
-        && was_turning && d->turning && d->turns == seen;
+    if (wait_until(d, loop_now() + *patience)) {
+        return 0;
+    }
+    if (!d->turning) {
+        *patience = *patience * 2 < LOOK_AFTER_MAX ? *patience * 2
+                                                   : LOOK_AFTER_MAX;
+        return 0;
+    }
+    *patience = LOOK_AFTER;
+    return was_turning && d->turns == seen;
 }
 
 /* Somebody is to be the new one; without one, too, it goes on. */
@@ -104,17 +169,19 @@ static void replace_deputy(drivers_t *d)
 {
     d->deputy = 0;
     if (d->spare) {
-        apr_thread_cond_broadcast(d->change);
+        pthread_cond_broadcast(&d->change);
     }
     else {
-        hire(d);
+        fill_up(d);
     }
 }
 
 static void be_deputy(drivers_t *d, unsigned int me)
 {
+    apr_interval_time_t patience = LOOK_AFTER;
+
     d->deputy = me;
-    while (!d->quit && d->leader && !look_after(d)) {
+    while (!d->quit && d->leader && !look_after(d, &patience)) {
     }
     if (d->quit) {
         return;
@@ -135,7 +202,7 @@ static int be_spare(drivers_t *d, unsigned int me)
     }
     d->spare = me;
     while (!d->quit && d->deputy) {
-        apr_thread_cond_wait(d->change, d->lock);
+        pthread_cond_wait(&d->change, d->lock);
     }
     d->spare = 0;
     return 1;
@@ -154,15 +221,16 @@ static void *drive(void *data)
     unsigned int me;
 
     llmux_transport_lane(d->lane);
-    apr_thread_mutex_lock(d->lock);
+    pthread_mutex_lock(d->lock);
+    d->coming--;
     me = ++d->hired;
     while (!d->quit && (!d->deputy || be_spare(d, me))) {
         be_deputy(d, me);
         lead(d, me);
     }
     d->count--;
-    apr_thread_cond_broadcast(d->change);
-    apr_thread_mutex_unlock(d->lock);
+    pthread_cond_broadcast(&d->change);
+    pthread_mutex_unlock(d->lock);
     return NULL;
 }
 
@@ -170,13 +238,15 @@ static void *drive(void *data)
 
 void drivers_dismiss(drivers_t *d)
 {
-    apr_time_t until = apr_time_now() + FAREWELL, now;
-
-    apr_thread_mutex_lock(d->lock);
     d->quit = 1;
-    apr_thread_cond_broadcast(d->change);
-    while (d->count && (now = apr_time_now()) < until) {
-        apr_thread_cond_timedwait(d->change, d->lock, until - now);
+    pthread_cond_broadcast(&d->change);
+}
+
+void drivers_await_end(drivers_t *d, apr_time_t deadline)
+{
+    pthread_mutex_lock(d->lock);
+    while (d->count && loop_now() < deadline) {
+        wait_until(d, deadline);
     }
-    apr_thread_mutex_unlock(d->lock);
+    pthread_mutex_unlock(d->lock);
 }

@@ -76,10 +76,20 @@ static apr_int64_t body_length(request_rec *r)
     return text && ap_parse_strict_length(&n, text) ? (apr_int64_t)n : -1;
 }
 
+/* One for all requests of a connection. */
+static apr_bucket_brigade *brigade(request_rec *r)
+{
+    conn_ctx_t *cc = conn_ctx(r->connection);
+
+    return cc ? conn_brigade(cc)
+              : apr_brigade_create(r->pool, r->connection->bucket_alloc);
+}
+
 static llmux_ingress_t *ingress(request_ctx_t *ctx, const dir_conf_t *dir)
 {
     request_rec *r = ctx->r;
     llmux_ingress_t *in = apr_pcalloc(r->pool, sizeof(*in));
+    apr_bucket_brigade *bb;
 
     in->method = r->method;
     in->path = r->uri;
@@ -89,8 +99,9 @@ static llmux_ingress_t *ingress(request_ctx_t *ctx, const dir_conf_t *dir)
     in->query = r->args;
     in->query_key = llmux_slice(ctx->query_key);
     in->began = r->request_time;
-    in->source = source_create(r);
-    in->sink = sink_create(r);
+    bb = brigade(r);
+    in->source = source_create(r, bb);
+    in->sink = sink_create(r, bb);
     return in;
 }
 
@@ -125,7 +136,7 @@ static int is_clogged(const request_ctx_t *ctx)
 
 /* To wait in the worker is cheapest for each chunk, and it is cheap as long
  * as there are workers; a slow client's are never worth it. */
-apr_interval_time_t request_patience(const request_ctx_t *ctx)
+apr_interval_time_t request_patience(const request_ctx_t *ctx, int rides)
 {
     if (ctx->tired) {
         return -1;
@@ -136,7 +147,7 @@ apr_interval_time_t request_patience(const request_ctx_t *ctx)
     case LLMUX_PARK_ALWAYS:
         return -1;
     default:
-        return workers_are_scarce() || is_clogged(ctx) ? -1 : PARK_AFTER;
+        return workers_are_scarce(rides) || is_clogged(ctx) ? -1 : PARK_AFTER;
     }
 }
 
@@ -156,16 +167,18 @@ static int rides(const request_ctx_t *ctx)
 /* @return 0: not by this thread */
 static int wait_for_it(request_ctx_t *ctx)
 {
-    int due = is_due(&ctx->wait);
-    apr_interval_time_t time = due ? 0 : request_patience(ctx);
+    apr_interval_time_t patience = 0;
     waited_e how = WAIT_LONG;
 
-    ctx->tired = 0;
-    if (!due && rides(ctx)) {
-        return 0;
+    if (!is_due(&ctx->wait)) {
+        if (rides(ctx)) {
+            return 0;
+        }
+        patience = request_patience(ctx, 0);
+        ctx->tired = 0;
     }
-    if (time >= 0) {
-        how = wait_in_worker(ctx->r, &ctx->wait, time);
+    if (patience >= 0) {
+        how = wait_in_worker(ctx->r, &ctx->wait, patience);
     }
     if (how == WAIT_LONG) {
         if (park_prepare(ctx)) {
@@ -180,15 +193,28 @@ static int wait_for_it(request_ctx_t *ctx)
     return 1;
 }
 
+/* A loop's thread must not wait for a body that nobody wants: the worker
+ * does. */
+static int ends_here(request_ctx_t *ctx)
+{
+    ctx->tired = rides(ctx) && request_is_early(ctx->r);
+    return !ctx->tired;
+}
+
 int request_drive(request_ctx_t *ctx)
 {
+    conn_ctx_t *cc = conn_ctx(ctx->r->connection);
+
     while (llmux_exchange_drive(ctx->exchange, &ctx->wait)
            == LLMUX_DRIVE_WAIT) {
         if (!wait_for_it(ctx)) {
             return 0;
         }
     }
-    return 1;
+    if (cc) {
+        conn_remember(cc, ctx);
+    }
+    return ends_here(ctx);
 }
 
 void request_finish(request_ctx_t *ctx)
@@ -202,15 +228,10 @@ void request_finish(request_ctx_t *ctx)
 /* @return SUSPENDED, or OK when this worker has seen it to its end */
 static int serve(request_ctx_t *ctx)
 {
-    conn_ctx_t *cc = conn_ctx(ctx->r->connection);
-
-    if (cc) {
-        conn_expect(cc, ctx);
-    }
     if (request_drive(ctx)) {
         return OK;
     }
-    cc->suspended = ctx;
+    conn_ctx(ctx->r->connection)->suspended = ctx;
     return SUSPENDED;
 }
 

@@ -11,11 +11,12 @@
 
 struct loop_t {
     drivers_t drivers;
-    apr_thread_mutex_t *lock;
+    pthread_mutex_t lock;       /* all of it but what a driver drives */
     watches_t watches;
     conn_ctx_t *members;
     conn_ctx_t *first, *last;   /* the queue: who can go on */
-    apr_time_t due;             /* nobody's comes before this; 0 = never */
+    apr_time_t due;             /* loop_now() before which nobody is to be
+                                 * looked after; 0 = never */
     apr_time_t wakes;           /* when the leader does; 0 = he is awake */
     int bell;                   /* wakes him */
     int stopping;               /* nobody stays */
@@ -27,28 +28,49 @@ static apr_uint32_t next_loop;
 
 #define FOREVER APR_INT64_MAX
 
+/* ---- seats ----------------------------------------------------------------- */
+
+static apr_status_t seat_end(void *data)
+{
+    seat_t *s = data;
+
+    sem_destroy(&s->back);
+    return APR_SUCCESS;
+}
+
+seat_t *seat_make(apr_pool_t *p)
+{
+    seat_t *s = apr_pcalloc(p, sizeof(*s));
+
+    if (sem_init(&s->back, 0, 0) < 0) {
+        return NULL;
+    }
+    apr_pool_cleanup_register(p, s, seat_end, apr_pool_cleanup_null);
+    return s;
+}
+
 /* ---- members --------------------------------------------------------------- */
 
 static void add_member(loop_t *l, conn_ctx_t *cc)
 {
-    cc->seat.prev = NULL;
-    cc->seat.next = l->members;
+    cc->seat->prev = NULL;
+    cc->seat->next = l->members;
     if (l->members) {
-        l->members->seat.prev = cc;
+        l->members->seat->prev = cc;
     }
     l->members = cc;
-    l->drivers.idle = 0;
+    l->drivers.empty = 0;
 }
 
-static void take_member(loop_t *l, conn_ctx_t *cc)
+static void drop_member(loop_t *l, conn_ctx_t *cc)
 {
-    seat_t *s = &cc->seat;
+    seat_t *s = cc->seat;
 
-    *(s->prev ? &s->prev->seat.next : &l->members) = s->next;
+    *(s->prev ? &s->prev->seat->next : &l->members) = s->next;
     if (s->next) {
-        s->next->seat.prev = s->prev;
+        s->next->seat->prev = s->prev;
     }
-    l->drivers.idle = !l->members;
+    l->drivers.empty = !l->members;
 }
 
 /* Nobody waits there for its request any more. */
@@ -71,22 +93,22 @@ static void give_back(loop_t *l, conn_ctx_t *cc, turn_e turn)
         leave_all(l, cc);
     }
     watch_leave(&l->watches, cc->fd, cc);
-    watch_narrow(&l->watches, cc->fd, 0);
-    take_member(l, cc);
-    cc->seat.turn = turn;
-    sem_post(&cc->seat.back);
+    watch_narrow(&l->watches, cc->fd, cc->id, 0);
+    drop_member(l, cc);
+    cc->seat->turn = turn;
+    sem_post(&cc->seat->back);
 }
 
 /* ---- the queue ------------------------------------------------------------- */
 
 static void enqueue(loop_t *l, conn_ctx_t *cc)
 {
-    if (cc->seat.queued) {
+    if (cc->seat->queued) {
         return;
     }
-    cc->seat.queued = 1;
-    cc->seat.after = NULL;
-    *(l->last ? &l->last->seat.after : &l->first) = cc;
+    cc->seat->queued = 1;
+    cc->seat->after = NULL;
+    *(l->last ? &l->last->seat->after : &l->first) = cc;
     l->last = cc;
 }
 
@@ -95,9 +117,9 @@ static conn_ctx_t *dequeue(loop_t *l)
     conn_ctx_t *cc = l->first;
 
     if (cc) {
-        l->first = cc->seat.after;
+        l->first = cc->seat->after;
         l->last = l->first ? l->last : NULL;
-        cc->seat.queued = 0;
+        cc->seat->queued = 0;
     }
     return cc;
 }
@@ -110,28 +132,38 @@ static unsigned int bits(int events)
         | (events & LLMUX_WAIT_WRITE ? EPOLLOUT : 0);
 }
 
-/* Who sleeps for longer than that is woken. */
-static void wait_until(loop_t *l, conn_ctx_t *cc, apr_time_t due)
+static void ring(const loop_t *l)
 {
     apr_uint64_t one = 1;
 
-    cc->seat.due = due;
-    if (due && (!l->due || due < l->due)) {
-        l->due = due;
-    }
-    if (l->wakes && (l->first || (due && due < l->wakes))
-        && write(l->bell, &one, sizeof(one)) == sizeof(one)) {
-        l->wakes = 0;
+    if (write(l->bell, &one, sizeof(one)) < 0) {
+        return;     /* it rings already */
     }
 }
 
-/* @return 0: it cannot be watched */
+/* A leader who would sleep for longer is woken. */
+static void wait_until(loop_t *l, conn_ctx_t *cc, apr_time_t due)
+{
+    cc->seat->due = due;
+    if (due && (!l->due || due < l->due)) {
+        l->due = due;
+    }
+    if (due && due < l->wakes) {
+        l->wakes = 0;
+        ring(l);
+    }
+}
+
+/* @return 0: it has been waited for, or cannot be watched */
 static int await_client(loop_t *l, conn_ctx_t *cc)
 {
-    if (!watch_want(&l->watches, cc->fd, cc->id, cc, EPOLLIN | EPOLLRDHUP)) {
+    apr_time_t until = cc->idle_since + cc->patience;
+
+    if (until <= loop_now()
+        || !watch_want(&l->watches, cc->fd, cc->id, cc, EPOLLIN | EPOLLRDHUP)) {
         return 0;
     }
-    wait_until(l, cc, cc->idle_since + cc->patience);
+    wait_until(l, cc, until);
     return 1;
 }
 
@@ -163,18 +195,26 @@ static apr_time_t earlier(apr_time_t a, apr_time_t b)
     return !a || (b && b < a) ? b : a;
 }
 
+/* A request's deadline is one of the clock on the wall. */
+static apr_time_t on_our_clock(apr_time_t deadline, apr_time_t now)
+{
+    return deadline ? now + (deadline - apr_time_now()) : 0;
+}
+
 /* @return 0: it is not to wait here */
 static int await_answer(loop_t *l, conn_ctx_t *cc)
 {
     request_ctx_t *ctx = cc->suspended;
-    apr_interval_time_t patience = request_patience(ctx);
+    apr_interval_time_t patience = request_patience(ctx, 1);
+    apr_time_t now = loop_now();
 
     if (patience < 0 || l->stopping || !want_all(l, cc, &ctx->wait)) {
         return 0;
     }
-    cc->seat.gone = 0;
-    cc->seat.long_at = patience ? apr_time_now() + patience : 0;
-    wait_until(l, cc, earlier(ctx->wait.deadline, cc->seat.long_at));
+    cc->seat->gone = 0;
+    cc->seat->long_at = patience ? now + patience : 0;
+    wait_until(l, cc, earlier(on_our_clock(ctx->wait.deadline, now),
+                              cc->seat->long_at));
     return 1;
 }
 
@@ -187,7 +227,7 @@ static unsigned int wanted(const conn_ctx_t *cc, int fd)
     unsigned int events = 0;
     int i;
 
-    if (cc->seat.driven) {
+    if (cc->seat->driven) {
         return 0;
     }
     if (!ctx) {
@@ -226,7 +266,7 @@ static void tell(conn_ctx_t *cc, const heard_t *heard)
 
     if (cc->suspended) {
         events = make_ready(cc->suspended, heard->fd, heard->events);
-        cc->seat.gone |= heard->fd == cc->fd && !(events & LLMUX_WAIT_READ)
+        cc->seat->gone |= heard->fd == cc->fd && !(events & LLMUX_WAIT_READ)
             && heard->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     }
 }
@@ -245,7 +285,16 @@ static void hear(loop_t *l, const heard_t *heard)
         enqueue(l, w->who);
     }
     else {
-        watch_narrow(&l->watches, heard->fd, want);
+        watch_narrow(&l->watches, heard->fd, heard->id, want);
+    }
+}
+
+static void silence(int bell)
+{
+    apr_uint64_t times;
+
+    if (read(bell, &times, sizeof(times)) < 0) {
+        return;     /* it was a false alarm */
     }
 }
 
@@ -253,16 +302,13 @@ static void hear(loop_t *l, const heard_t *heard)
  * know what to do. */
 static void hear_own(loop_t *l, const heard_t *heard)
 {
-    apr_uint64_t times;
-
-    if (heard->fd != l->bell) {
-        watch_disown(&l->watches, heard->fd);
-        l->stopping = 1;
-        l->due = 1;
+    if (heard->fd == l->bell) {
+        silence(l->bell);
+        return;
     }
-    else if (read(l->bell, &times, sizeof(times)) < 0) {
-        return;     /* it was a false alarm */
-    }
+    watch_disown(&l->watches, heard->fd);
+    l->stopping = 1;
+    l->due = 1;
 }
 
 /* ---- clocks ----------------------------------------------------------------- */
@@ -276,12 +322,12 @@ static int is_past(apr_time_t when, apr_time_t now)
  * the rest is for its worker. */
 static void expire(loop_t *l, conn_ctx_t *cc, apr_time_t now)
 {
-    if (cc->suspended && !l->stopping && !is_past(cc->seat.long_at, now)) {
+    if (cc->suspended && !l->stopping && !is_past(cc->seat->long_at, now)) {
         enqueue(l, cc);
         return;
     }
     if (cc->suspended) {
-        cc->suspended->tired = is_past(cc->seat.long_at, now);
+        cc->suspended->tired = is_past(cc->seat->long_at, now);
     }
     give_back(l, cc, cc->suspended ? TURN_WAITS : TURN_OVER);
 }
@@ -295,38 +341,41 @@ static void look_at_clocks(loop_t *l, apr_time_t now)
     }
     l->due = 0;
     for (cc = l->members; cc; cc = next) {
-        next = cc->seat.next;
-        if (cc->seat.driven || cc->seat.queued) {
+        next = cc->seat->next;
+        if (cc->seat->driven || cc->seat->queued) {
             continue;
         }
-        if (l->stopping || is_past(cc->seat.due, now)) {
+        if (l->stopping || is_past(cc->seat->due, now)) {
             expire(l, cc, now);
         }
         else {
-            l->due = earlier(l->due, cc->seat.due);
+            l->due = earlier(l->due, cc->seat->due);
         }
     }
 }
 
 /* ---- one step ----------------------------------------------------------------- */
 
+#define SLEEP_MAX apr_time_from_sec(60)
+
+/* In milliseconds, rounded up. */
 static int sleep_time(const loop_t *l, apr_time_t now)
 {
-    if (!l->due) {
-        return -1;
-    }
-    return l->due <= now ? 0 : (int)((l->due - now + 999) / 1000);
+    apr_interval_time_t time = l->due ? l->due - now : SLEEP_MAX;
+
+    time = time > SLEEP_MAX ? SLEEP_MAX : time;
+    return time <= 0 ? 0 : (int)((time + 999) / 1000);
 }
 
 static void listen_to_all(loop_t *l)
 {
     heard_t heard[HEARD_MAX];
-    int i, count, ms = sleep_time(l, apr_time_now());
+    int i, count, ms = sleep_time(l, loop_now());
 
     l->wakes = l->due ? l->due : FOREVER;
-    apr_thread_mutex_unlock(l->lock);
+    pthread_mutex_unlock(&l->lock);
     count = watch_listen(&l->watches, heard, ms);
-    apr_thread_mutex_lock(l->lock);
+    pthread_mutex_lock(&l->lock);
     l->wakes = 0;
     for (i = 0; i < count; i++) {
         if (heard[i].id) {
@@ -336,20 +385,20 @@ static void listen_to_all(loop_t *l)
             hear_own(l, &heard[i]);
         }
     }
-    look_at_clocks(l, apr_time_now());
+    look_at_clocks(l, loop_now());
 }
 
-/* After a turn. */
-static void settle(loop_t *l, conn_ctx_t *cc, turn_e turn)
+/* After a turn. Who has held up the others goes home. */
+static void settle(loop_t *l, conn_ctx_t *cc, turn_e turn, int in_time)
 {
     int stays = 0;
 
     if (turn == TURN_IDLE) {
-        stays = !l->stopping && await_client(l, cc);
+        stays = in_time && !l->stopping && await_client(l, cc);
         turn = TURN_OVER;
     }
     else if (turn == TURN_WAITS) {
-        stays = await_answer(l, cc);
+        stays = in_time && await_answer(l, cc);
     }
     if (!stays) {
         give_back(l, cc, turn);
@@ -359,18 +408,20 @@ static void settle(loop_t *l, conn_ctx_t *cc, turn_e turn)
 static void take_turn(loop_t *l, conn_ctx_t *cc)
 {
     unsigned int number = drivers_begin_turn(&l->drivers);
+    int in_time;
     turn_e turn;
 
     if (cc->suspended) {
         leave_all(l, cc);
     }
-    cc->seat.driven = 1;
-    apr_thread_mutex_unlock(l->lock);
+    cc->seat->driven = 1;
+    pthread_mutex_unlock(&l->lock);
     turn = conn_turn(cc);
-    apr_thread_mutex_lock(l->lock);
-    cc->seat.driven = 0;
-    drivers_end_turn(&l->drivers, number);
-    settle(l, cc, turn);
+    pthread_mutex_lock(&l->lock);
+    cc->seat->driven = 0;
+    in_time = drivers_end_turn(&l->drivers, number);
+    cc->seat->held_up += !in_time;
+    settle(l, cc, turn, in_time);
 }
 
 static void step(void *data)
@@ -390,22 +441,22 @@ static void step(void *data)
 
 int loop_drives(const conn_ctx_t *cc)
 {
-    return cc && cc->seat.driven;
+    return cc && cc->seat && cc->seat->driven;
 }
 
 static int lend(loop_t *l, conn_ctx_t *cc)
 {
     int lent = 0;
 
-    apr_thread_mutex_lock(l->lock);
+    pthread_mutex_lock(&l->lock);
     if (!l->stopping && drivers_call(&l->drivers)) {
         add_member(l, cc);
         lent = await_client(l, cc);
         if (!lent) {
-            take_member(l, cc);
+            drop_member(l, cc);
         }
     }
-    apr_thread_mutex_unlock(l->lock);
+    pthread_mutex_unlock(&l->lock);
     return lent;
 }
 
@@ -420,74 +471,90 @@ turn_e loop_ride(conn_ctx_t *cc)
     if (!lend(l, cc)) {
         return TURN_IDLE;
     }
-    while (sem_wait(&cc->seat.back) < 0) {
+    while (sem_wait(&cc->seat->back) < 0) {
     }
-    return cc->seat.turn;
+    return cc->seat->turn;
 }
 
 /* ---- the child ------------------------------------------------------------------ */
 
+/* A thread that is held up in a connection does not come back for that. */
+#define FAREWELL apr_time_from_sec(3)
+
+static void dismiss(loop_t *l)
+{
+    pthread_mutex_lock(&l->lock);
+    drivers_dismiss(&l->drivers);
+    ring(l);
+    pthread_mutex_unlock(&l->lock);
+}
+
 static apr_status_t loops_end(void *unused)
 {
-    int i;
+    apr_time_t deadline = loop_now() + FAREWELL;
+    int i, count = loop_count;
 
-    for (i = 0; i < loop_count; i++) {
-        apr_uint64_t one = 1;
-
-        apr_thread_mutex_lock(loops[i].lock);
-        loops[i].drivers.quit = 1;
-        apr_thread_mutex_unlock(loops[i].lock);
-        if (write(loops[i].bell, &one, sizeof(one)) < 0) {
-            continue;   /* it rings already */
-        }
-        drivers_dismiss(&loops[i].drivers);
-    }
     loop_count = 0;
+    for (i = 0; i < count; i++) {
+        dismiss(&loops[i]);
+    }
+    for (i = 0; i < count; i++) {
+        drivers_await_end(&loops[i].drivers, deadline);
+    }
     return APR_SUCCESS;
 }
 
-static apr_status_t make(loop_t *l, int lane, apr_pool_t *pchild)
+static apr_status_t make_bell(loop_t *l)
 {
-    drivers_t *d = &l->drivers;
-    apr_status_t rv = apr_thread_mutex_create(&l->lock,
-                                              APR_THREAD_MUTEX_DEFAULT,
-                                              pchild);
+    l->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return l->bell < 0 ? errno : watch_own(&l->watches, l->bell);
+}
 
+static void unmake(loop_t *l)
+{
+    watches_end(&l->watches);
+    if (l->bell >= 0) {
+        close(l->bell);
+    }
+}
+
+static apr_status_t make(loop_t *l, int lane)
+{
+    apr_status_t rv = pthread_mutex_init(&l->lock, NULL);
+
+    l->bell = -1;
+    l->drivers.step = step;
+    l->drivers.loop = l;
+    l->drivers.lane = lane;
     if (rv == APR_SUCCESS) {
-        rv = apr_thread_cond_create(&d->change, pchild);
+        rv = drivers_init(&l->drivers, &l->lock);
     }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = watches_make(&l->watches);
     if (rv == APR_SUCCESS) {
-        rv = watches_make(&l->watches);
+        rv = make_bell(l);
     }
-    l->bell = rv == APR_SUCCESS ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-    if (rv == APR_SUCCESS && (l->bell < 0
-                              || !watch_own(&l->watches, l->bell))) {
-        rv = errno;
+    if (rv == APR_SUCCESS && wait_stop_fd() >= 0) {
+        rv = watch_own(&l->watches, wait_stop_fd());
     }
-    if (wait_stop_fd() >= 0) {
-        watch_own(&l->watches, wait_stop_fd());
+    if (rv != APR_SUCCESS) {
+        unmake(l);
     }
-    d->lock = l->lock;
-    d->lane = lane;
-    d->step = step;
-    d->loop = l;
-    d->idle = 1;
     return rv;
 }
 
 apr_status_t loops_init(apr_pool_t *pchild, int count)
 {
     apr_status_t rv = APR_SUCCESS;
-    int i;
 
     loop_count = 0;
     loops = apr_pcalloc(pchild, (apr_size_t)count * sizeof(*loops));
-    for (i = 0; i < count && rv == APR_SUCCESS; i++) {
-        rv = make(&loops[i], i + 1, pchild);
+    while (loop_count < count && rv == APR_SUCCESS) {
+        rv = make(&loops[loop_count], loop_count + 1);
+        loop_count += rv == APR_SUCCESS;
     }
-    if (rv == APR_SUCCESS) {
-        loop_count = count;
-        apr_pool_pre_cleanup_register(pchild, NULL, loops_end);
-    }
+    apr_pool_pre_cleanup_register(pchild, NULL, loops_end);
     return rv;
 }

@@ -144,8 +144,13 @@ int will_be_ours(request_rec *r);
  * it is ready to be parked */
 int request_drive(request_ctx_t *ctx);
 
-/** How long its wait is worth a worker: 0 = for ever, < 0 = not at all */
-apr_interval_time_t request_patience(const request_ctx_t *ctx);
+/** How long its wait is worth a worker, who may have lent its connection to
+ * a loop: 0 = for ever, < 0 = not at all */
+apr_interval_time_t request_patience(const request_ctx_t *ctx, int rides);
+
+/** It is about to be answered without its body having been read to its end:
+ * httpd reads the rest, and waits for it. */
+int request_is_early(request_rec *r);
 
 /** The client is gone, or the child must go. */
 void request_abandon(request_ctx_t *ctx, llmux_end_e why);
@@ -155,8 +160,10 @@ void request_abandon(request_ctx_t *ctx, llmux_end_e why);
 void request_finish(request_ctx_t *ctx);
 
 /* source.c, sink.c */
-llmux_source_t *source_create(request_rec *r);
-llmux_sink_t *sink_create(request_rec *r);
+
+/** `bb` may be one for both: it is empty whenever they return. */
+llmux_source_t *source_create(request_rec *r, apr_bucket_brigade *bb);
+llmux_sink_t *sink_create(request_rec *r, apr_bucket_brigade *bb);
 
 /** Lets httpd's last filter send what it can of what it holds.
  * @return APR_EAGAIN: the client takes no more for now */

@@ -159,7 +159,7 @@ static apr_status_t push_bytes(sink_t *s, llmux_slice_t bytes)
 
 /* httpd reads the rest of a body before it flushes an answer that came too
  * early, and the client might send for minutes what nobody wants. */
-static int is_early(request_rec *r)
+int request_is_early(request_rec *r)
 {
     return !request_ctx(r)->body_read && ap_request_has_body(r);
 }
@@ -173,7 +173,7 @@ static apr_status_t pass_last(sink_t *s)
     if (s->last.len) {
         insert(s, apr_bucket_immortal_create(s->last.data, s->last.len, ba));
     }
-    if (is_early(s->r)) {
+    if (request_is_early(s->r)) {
         insert(s, apr_bucket_flush_create(ba));
     }
     insert(s, apr_bucket_eos_create(ba));
@@ -282,7 +282,7 @@ static apr_status_t drain(llmux_sink_t *super, llmux_wait_t *wait)
     return rv;
 }
 
-llmux_sink_t *sink_create(request_rec *r)
+llmux_sink_t *sink_create(request_rec *r, apr_bucket_brigade *bb)
 {
     sink_t *s = apr_pcalloc(r->pool, sizeof(*s));
 
@@ -292,6 +292,6 @@ llmux_sink_t *sink_create(request_rec *r)
     s->super.end = end;
     s->super.drain = drain;
     s->r = r;
-    s->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    s->bb = bb;
     return &s->super;
 }

@@ -103,6 +103,9 @@ static apr_status_t read_body(llmux_source_t *super, llmux_buf_t *into,
     if (rv == APR_SUCCESS) {
         rv = take(s, into);
     }
+    else {
+        apr_brigade_cleanup(s->bb);
+    }
     if (APR_STATUS_IS_EAGAIN(rv)) {
         return wait_for_more(s, wait);
     }
@@ -110,12 +113,12 @@ static apr_status_t read_body(llmux_source_t *super, llmux_buf_t *into,
     return rv;
 }
 
-llmux_source_t *source_create(request_rec *r)
+llmux_source_t *source_create(request_rec *r, apr_bucket_brigade *bb)
 {
     source_t *s = apr_pcalloc(r->pool, sizeof(*s));
 
     s->super.read = read_body;
     s->r = r;
-    s->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    s->bb = bb;
     return &s->super;
 }

@@ -323,17 +323,19 @@ static int loops_fitting(void)
 
 static void begin_loops(apr_pool_t *pchild, server_rec *s)
 {
+    apr_status_t rv = APR_SUCCESS;
     int count = server_conf(s)->loops;
 
     if (count == LOOPS_AUTO) {
         count = loops_fitting();
     }
     count = count > LOOPS_MAX ? LOOPS_MAX : count;
-    if (count && park_is_possible()
-        && loops_init(pchild, count) != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, s,
-                     "LX0111: LLMuxLoops cannot be had: each worker drives "
-                     "its own connection");
+    if (count && park_is_possible()) {
+        rv = loops_init(pchild, count);
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s,
+                     "LX0111: there are fewer loops than LLMuxLoops says");
     }
 }
 

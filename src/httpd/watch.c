@@ -22,6 +22,16 @@ apr_status_t watches_make(watches_t *ws)
     return ws->fd >= 0 ? APR_SUCCESS : errno;
 }
 
+void watches_end(watches_t *ws)
+{
+    if (ws->fd >= 0) {
+        close(ws->fd);
+    }
+    if (ws->at != MAP_FAILED) {
+        munmap(ws->at, FILES_MAX * sizeof(*ws->at));
+    }
+}
+
 /* ---- what is watched --------------------------------------------------- */
 
 static int control(const watches_t *ws, int op, int fd, apr_uint64_t id,
@@ -35,6 +45,20 @@ static int control(const watches_t *ws, int op, int fd, apr_uint64_t id,
     return epoll_ctl(ws->fd, op, fd, &ev) == 0;
 }
 
+/* The set forgets a file when it is closed; one that goes on under another
+ * id, connected now, it still knows. (Where another process has the file too,
+ * it knows it for as long: somebody forked without exec, and we cannot help
+ * it.) */
+static int put(const watches_t *ws, int fd, apr_uint64_t id,
+               unsigned int before, unsigned int events)
+{
+    int ops[] = { EPOLL_CTL_ADD, EPOLL_CTL_MOD }, known = before != 0;
+
+    return control(ws, ops[known], fd, id, events)
+        || (errno == (known ? ENOENT : EEXIST)
+            && control(ws, ops[!known], fd, id, events));
+}
+
 int watch_want(watches_t *ws, int fd, apr_uint64_t id,
                struct conn_ctx_t *who, unsigned int events)
 {
@@ -46,26 +70,27 @@ int watch_want(watches_t *ws, int fd, apr_uint64_t id,
     w = &ws->at[fd];
     if (w->id != id) {
         w->id = id;
-        w->events = 0;      /* the set forgot it when it was closed */
+        w->events = 0;
     }
     w->who = who;
     if ((w->events & events) == events) {
         return 1;
     }
-    if (control(ws, w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, id,
-                events)) {
-        w->events = events;
-        return 1;
+    w->events = put(ws, fd, id, w->events, events) ? events : 0;
+    if (!w->events) {
+        w->who = NULL;
     }
-    w->events = 0;
-    w->who = NULL;
-    return 0;
+    return w->events != 0;
 }
 
-void watch_narrow(watches_t *ws, int fd, unsigned int events)
+void watch_narrow(watches_t *ws, int fd, apr_uint64_t id,
+                  unsigned int events)
 {
     watch_t *w = &ws->at[fd];
 
+    if (w->id != id) {
+        return;         /* another's now, who may want more */
+    }
     if (w->events != events
         && !control(ws, events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, w->id,
                     events)) {
@@ -81,10 +106,12 @@ void watch_leave(watches_t *ws, int fd, const struct conn_ctx_t *who)
     }
 }
 
-int watch_own(watches_t *ws, int fd)
+apr_status_t watch_own(watches_t *ws, int fd)
 {
-    return fd >= 0 && fd < FILES_MAX
-        && control(ws, EPOLL_CTL_ADD, fd, 0, EPOLLIN);
+    if (fd >= FILES_MAX) {
+        return EMFILE;
+    }
+    return control(ws, EPOLL_CTL_ADD, fd, 0, EPOLLIN) ? APR_SUCCESS : errno;
 }
 
 void watch_disown(watches_t *ws, int fd)

@@ -136,7 +136,7 @@ llmux_request_t *llmux_provider_request(apr_pool_t *p,
     rq->upstream = &pr->upstream;
     rq->url = llmux_provider_url(p, d, out->dialect, out->streamed);
     rq->body = out->body;
-    rq->headers = apr_array_make(p, 12, sizeof(llmux_header_t));
+    rq->headers = apr_array_make(p, 8, sizeof(llmux_header_t));
     llmux_header_add(rq->headers, "Content-Type", "application/json");
     if (out->streamed) {
         llmux_header_add(rq->headers, "Accept", streams[out->dialect->frame]);

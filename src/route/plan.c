@@ -88,7 +88,7 @@ static int has_group(const apr_array_header_t *groups,
 /* The group itself, then its fallbacks, then theirs: each once. */
 static void add_groups(llmux_plan_t *plan, const llmux_group_t *group)
 {
-    apr_array_header_t *groups = apr_array_make(plan->pool, 4,
+    apr_array_header_t *groups = apr_array_make(plan->pool, 1,
                                                 sizeof(group));
     int i, k;
 
@@ -118,7 +118,8 @@ llmux_plan_t *llmux_plan_create(apr_pool_t *p, const llmux_env_t *env,
     plan->env = env;
     plan->provider = provider;
     plan->patience = *patience;
-    plan->candidates = apr_array_make(p, 4, sizeof(candidate_t));
+    plan->candidates = apr_array_make(p, group->deployments->nelts,
+                                      sizeof(candidate_t));
     add_groups(plan, group);
     return plan;
 }

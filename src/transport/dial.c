@@ -84,6 +84,7 @@ static void attempt(llmux_dial_t *d, apr_time_t now)
     }
     else if (!connect(fd, (const struct sockaddr *)&a->sa, a->len)
              || errno == EINPROGRESS || errno == EINTR) {
+        d->ids[d->count] = llmux_wait_id();
         d->fds[d->count++] = fd;
     }
     else {
@@ -100,6 +101,7 @@ static int take(llmux_dial_t *d, int i)
 
     d->count--;
     memmove(&d->fds[i], &d->fds[i + 1], (d->count - i) * sizeof(d->fds[0]));
+    memmove(&d->ids[i], &d->ids[i + 1], (d->count - i) * sizeof(d->ids[0]));
     return fd;
 }
 
@@ -148,7 +150,7 @@ static void wait_fill(const llmux_dial_t *d, llmux_wait_t *wait)
     int i;
 
     for (i = 0; i < d->count; i++) {
-        llmux_wait_fd(wait, d->fds[i], LLMUX_WAIT_WRITE);
+        llmux_wait_conn(wait, d->fds[i], d->ids[i], LLMUX_WAIT_WRITE);
     }
     if (may_try(d)) {
         llmux_wait_until(wait, d->next_at);

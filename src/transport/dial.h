@@ -20,6 +20,7 @@ typedef struct llmux_dial_t {
     int next;                       /* the first one not tried yet */
     int count;
     int fds[LLMUX_DIAL_MAX];
+    apr_uint64_t ids[LLMUX_DIAL_MAX];   /* llmux_wait_id(), of each */
     apr_time_t next_at;             /* when the next may be tried */
     int error;                      /* errno of the last failure */
 } llmux_dial_t;

@@ -1,6 +1,7 @@
 /**
  * http_pool.h - connections to providers: lent to one exchange at a time,
- * kept for the next one, last in first out, dropped when old.
+ * kept for the next one, dropped when old; last in first out, but for those
+ * of one's own lane, which come before others.
  */
 
 #ifndef LLMUX_TRANSPORT_HTTP_POOL_H
@@ -59,7 +60,8 @@ llmux_origin_t *llmux_http_origin(apr_pool_t *p, const char *url,
                                   const llmux_upstream_t *up,
                                   llmux_slice_t *path);
 
-/** The newest idle connection that still stands, or NULL. */
+/** An idle connection that still stands: the newest, or a nearly as new one
+ * of this thread's lane. NULL: there is none */
 llmux_conn_t *llmux_conn_take(llmux_origin_t *o, apr_time_t now);
 
 /** A connection over `fd`, which it closes. NULL (and `fd` is closed) when

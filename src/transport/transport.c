@@ -21,7 +21,7 @@ void llmux_wait_conn(llmux_wait_t *w, int fd, apr_uint64_t id, int events)
     }
     w->fds[w->count].fd = fd;
     w->fds[w->count].id = id;
-    w->fds[w->count].events = events;
+    w->fds[w->count].events = (short)events;
     w->fds[w->count].ready = 0;
     w->count++;
 }
