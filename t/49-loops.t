@@ -206,8 +206,9 @@ sub nobody_is_held_up
     my ($what, $secs, $limit, @others) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $end = time + $secs;
-    my $seen = converse(map { { client => $_, next => sub {
-        return time < $end ? { model => 'mock/m' } : undef } } } @others);
+    my $seen = converse(map { my $c = $_; { client => $c, next => sub {
+        return time < $end ? { model => 'mock/m', more => $c->{more} }
+            : undef } } } @others);
 
     is_deeply $seen->{flaws}, [], "$what: the others are answered";
     cmp_ok $seen->{answers}, '>', 20 * $secs, '... many times';
@@ -448,15 +449,17 @@ subtest 'a change of leaders all the time' => sub {
 
 # httpd reads to its end what nobody wants, and waits for it.
 subtest 'a body that nobody wants holds up nobody' => sub {
-    my $server = server(conf => "LLMuxMaxBody 1M\n");
-    my @others = riders($server, 4);
-    my @slow = riders($server, 10);
+    my $server = server(conf => "LLMuxMasterKey sk-right\n");
+    my %right = (headers => { Authorization => 'Bearer sk-right' });
+    my @others = map { rides(client($server), more => \%right) } 1 .. 4;
+    my @slow = map { rides(client($server), more => \%right) } 1 .. 10;
 
+    $_->{more} = \%right for @others;
     $_->send("POST $path HTTP/1.1\r\nHost: x\r\n"
-        . "Content-Type: application/json\r\n"
-        . "Content-Length: 2000000\r\n\r\n{") for @slow;
+        . "Authorization: Bearer sk-wrong\r\n"
+        . "Content-Length: 200\r\n\r\n{") for @slow;
     nobody_is_held_up('ten of them', 1, patience(0.08), @others);
-    is_deeply [map { $_->read->status } @slow], [(413) x 10],
+    is_deeply [map { $_->read->status } @slow], [(401) x 10],
         'they are refused';
     $_->close for @slow, @others;
     settles($server, 'after it');
