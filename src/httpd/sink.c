@@ -95,12 +95,33 @@ static apr_bucket *mark_create(apr_bucket_alloc_t *list)
     return b;
 }
 
-/* Content filters (mod_deflate) keep what comes without a FLUSH, and HTTP/2
+/* These pass on what comes, or set it aside so that conn_push() sees it. */
+static const char *const passing[] = {
+    "http_header", "chunk", "core", "content_length", "byterange",
+    "http_outerror", "ssl/tls filter", "ssl/tls coalescing filter"
+};
+
+static int passes(const ap_filter_t *f)
+{
+    apr_size_t i = 0, n = sizeof(passing) / sizeof(passing[0]);
+
+    while (i < n && strcmp(f->frec->name, passing[i])) {
+        i++;
+    }
+    return i < n;
+}
+
+/* Others may keep what comes without a FLUSH, as it is, while we believe that
+ * it is sent and use its memory again: mod_deflate, mod_ratelimit. And HTTP/2
  * has no socket of its own to wait for. */
 static int must_flush(const request_rec *r)
 {
-    return client_fd(r) < 0
-        || r->output_filters->frec->ftype < AP_FTYPE_PROTOCOL;
+    const ap_filter_t *f = r->output_filters;
+
+    while (f && passes(f)) {
+        f = f->next;
+    }
+    return f || client_fd(r) < 0;
 }
 
 static void insert(sink_t *s, apr_bucket *b)
