@@ -81,20 +81,6 @@ sub server
 
 # ---- what became of questions
 
-# How an answer ended, in a word: whole, broken (the stream says it), the
-# status, or what the client noticed.
-sub outcome
-{
-    my ($res, $text, $stream) = @_;
-    my ($last) = reverse grep { $_->{json} } $res->events;
-
-    return $res->error if defined $res->error;
-    return $res->status if $res->status != 200;
-    return 'broken' if $last && $last->{json}{error}
-        && $res->body !~ /\[DONE\]/;
-    return join '; ', flaw($res, $text, $stream), 'whole';
-}
-
 # How long after $since the last of these (ids) let its provider go; nothing
 # if not all have.
 sub let_go

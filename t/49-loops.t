@@ -66,20 +66,6 @@ sub driver_of
 
 # ---- questions and answers
 
-# How an answer ended: whole, broken (the stream says it), a status, or what
-# the client noticed. Anything else is what is wrong with it.
-sub outcome
-{
-    my ($res, $text, $stream) = @_;
-    my ($last) = reverse grep { $_->{json} } $res->events;
-
-    return $res->error if defined $res->error;
-    return $res->status if $res->status != 200;
-    return 'broken' if $last && $last->{json}{error}
-        && $res->body !~ /\[DONE\]/;
-    return join '; ', flaw($res, $text, $stream), 'whole';
-}
-
 # A question: model, stream, text, wanted, and options of ask().
 sub put
 {

@@ -20,7 +20,7 @@ use IO::Socket::INET;
 use LLMux::Test;
 use POSIX ();
 
-our @EXPORT = qw($path @modes provider park_server finish no_problems
+our @EXPORT = qw($path @modes provider park_server finish no_problems outcome
                  status parks parks_at_least settles resident descriptors
                  settled new_id question ask said flaw quickly crowd begun
                  read_together play asked ended lines_of cuttable $site_conf
@@ -132,6 +132,22 @@ sub no_problems
     is_deeply \@problems, [], 'nothing untoward in its log';
     $server->remove if !@problems;
     return;
+}
+
+# ---- what became of a question
+
+# How an answer ended, in a word: whole, broken (the stream says it), the
+# status, or what the client noticed.
+sub outcome
+{
+    my ($res, $text, $stream) = @_;
+    my ($last) = reverse grep { $_->{json} } $res->events;
+
+    return $res->error if defined $res->error;
+    return $res->status if $res->status != 200;
+    return 'broken' if $last && $last->{json}{error}
+        && $res->body !~ /\[DONE\]/;
+    return join '; ', flaw($res, $text, $stream), 'whole';
 }
 
 # ---- what a server says of itself
