@@ -990,7 +990,7 @@ subtest 'again without tokens: the client leaves' => sub {
     my @stream = each_mode();
 
     $mock->rules(
-        (map { in_turn($_, { %$refused, stall => 0.6 }) } @before),
+        (map { in_turn($_, { %$refused, stall => 3 }) } @before),
         (map { in_turn($_, $refused, 'stall=30') } @after),
         (map { in_turn($_, $refused, 'stall_after=5,30') } @stream));
     ask($_, thinking($_), '/v1/messages') for @before, @after;

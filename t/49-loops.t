@@ -53,12 +53,14 @@ sub threads_are_few
     }), "$what: two or three threads a loop") || diag "$n threads";
 }
 
-# Who served the request with this id: 'loop', 'worker', or nothing.
+# Who asked the provider for the request with this id, or, with LX0030, saw
+# it fail: 'loop', 'worker', or nothing.
 sub driver_of
 {
-    my ($server, $id) = @_;
+    my ($server, $id, $line) = @_;
+    my $is = $line // 'LX0031';
     my ($pid, $tid) = $server->log_text
-        =~ /\[pid (\d+):tid (\d+)\][^\n]* LX0031: \[$id\]/ or return '';
+        =~ /\[pid (\d+):tid (\d+)\][^\n]* $is: \[$id\]/ or return '';
 
     return slurp("/proc/$pid/task/$tid/comm") =~ /^llmux-loop/ ? 'loop'
         : 'worker';
@@ -656,6 +658,94 @@ subtest 'an upgrade to HTTP/2' => sub {
     finish($server);
 };
 
+# ---- the rest of an answer
+
+# Nobody stays behind an answer here: whoever comes to a loop comes with his
+# first request.
+sub first_come
+{
+    my (%opt) = @_;
+    my $more = delete $opt{more} // '';
+
+    return server(%opt, conf => "LLMuxLinger 0\n$more");
+}
+
+# Questions of new clients, all of them answered in ten pieces and then cut:
+# who saw that.
+sub seen_by
+{
+    my ($server, $model, %opt) = @_;
+    my @asked = map { { client => client($server, %opt), id => new_id() } }
+        1 .. 5;
+    my %who;
+
+    ask($_->{client}, $model, "$_->{id} b c d e f g h", 1) for @asked;
+    for my $q (@asked) {
+        my $end = outcome($q->{client}->read, "$q->{id} b c d e f g h", 1);
+        $who{ driver_of($server, $q->{id}, 'LX0030') . " $end" }++;
+    }
+    return \%who;
+}
+
+subtest 'a new client whose answer comes in pieces' => sub {
+    for my $tls (0, 1) {
+        my $server = first_come();
+        my @flaws = map { try_it(client($server, tls => $tls), 'mock/m', 0) }
+            1 .. 3;
+        is_deeply \@flaws, [], 'answers in one piece';
+        is scalar(loop_threads($server)), 0, '... need no loop';
+        is_deeply seen_by($server, 'mock/m+gap=30+reset=6', tls => $tls),
+            { 'loop broken' => 5 }, 'for one in pieces a loop waits';
+        is_deeply [map { try_it(client($server, tls => $tls), 'mock/m+gap=20',
+            1, text => new_id() . ' b c d e f g h i j k') } 1 .. 3], [],
+            'they come whole';
+        settles($server, 'after it');
+        finish($server);
+    }
+};
+
+subtest 'many new clients whose answers come in pieces' => sub {
+    for my $case ([auto => 1], [auto => 3], [off => 3]) {
+        my ($park, $loops) = @$case;
+        my $server = first_come(park => $park, loops => $loops);
+        my $seen = converse(map { my ($left, $tls) = (3, $_ % 2);
+            my $new = sub { return client($server, tls => $tls) };
+            { client => $new->(), again => $new, next => sub { $left--
+                ? { model => 'mock/m+gap=20', stream => 1,
+                    text => new_id() . ' b c d e f g h i j' } : undef } }
+        } 1 .. 60);
+
+        is_deeply $seen->{flaws}, [], "park $park, $loops loops: 60 clients";
+        is $seen->{answers}, 180, '... three answers each';
+        threads_are_few($server, $loops, '... in loops');
+        settles($server, 'after it');
+        finish($server);
+    }
+};
+
+subtest 'where no loop waits for it' => sub {
+    my $proxy = provider('curl', $mock->base('/v1'),
+                         'LLMuxProxy http://127.0.0.1:' . $mock->port);
+    my %servers = (
+        'LLMuxPark always' => first_come(park => 'always'),
+        'LLMuxLoops 0' => first_come(loops => 0),
+        'a forward proxy' => first_come(providers => $proxy),
+        'a filter that keeps bytes' => first_come(
+            modules => [qw(env ratelimit)],
+            more => "SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 500\n"),
+    );
+
+    for my $what (sort keys %servers) {
+        my $server = $servers{$what};
+        my $name = $what =~ /proxy/ ? 'curl' : 'mock';
+        is_deeply seen_by($server, "$name/m+gap=30+reset=6"),
+            { 'worker broken' => 5 }, "$what: a worker does";
+        is scalar(loop_threads($server)), 0, '... and there is no loop';
+        settles($server, $what);
+        finish($server);
+    }
+};
+
 # ---- who leaves
 
 my %leave = (
@@ -671,12 +761,13 @@ subtest 'a client leaves while its request waits in the loop' => sub {
     for my $tls (0, 1) {
         for my $way (sort keys %leave) {
             for my $q (['m+stall=30', 0], ['m+stall=30', 1],
-                       ['m+stall_after=3,30', 1]) {
+                       ['m+stall_after=3,30', 1],
+                       ['m+gap=20+stall_after=6,30', 1, 'new']) {
                 my ($c, $line) = $tls ? cuttable($server) : client($server);
                 my $id = new_id();
-                rides($c);
-                ask($c, "mock/$q->[0]", "$id two three", $q->[1]);
-                push @leavers, { id => $id, client => $c,
+                rides($c) if !$q->[2];
+                ask($c, "mock/$q->[0]", "$id b c d e f g h", $q->[1]);
+                push @leavers, { id => $id, client => $c, new => $q->[2],
                     what => join(' ', $tls ? 'TLS' : 'plain', $way, @$q),
                     leave => sub { $leave{$way}[$tls]->($c, $line) } };
             }
@@ -684,8 +775,10 @@ subtest 'a client leaves while its request waits in the loop' => sub {
     }
     my @ids = map { $_->{id} } @leavers;
     ok asked($mock, @ids), 'the provider has all requests';
-    is_deeply [grep { driver_of($server, $_) ne 'loop' } @ids], [],
-        'they are in a loop';
+    is_deeply [map { driver_of($server, $_->{id}) } @leavers],
+        [map { $_->{new} ? 'worker' : 'loop' } @leavers],
+        'a loop has asked, or a worker for who is new';
+    sleep 0.3;
     for my $l (@leavers) {
         $l->{left} = time;
         $l->{leave}->();
@@ -809,24 +902,26 @@ subtest 'who waits for more than a second is parked' => sub {
     my %servers = map { $_ => server(park => $_) } qw(auto off);
     my @cases = map { my $mode = $_; map { [$mode, @$_] }
         [0, 0, 'm+stall=2.5'], [0, 1, 'm+stall_after=3,2.5'],
-        [1, 1, 'm+stall_after=3,2.5'], [1, 0, 'm+stall=2.5'] } qw(auto off);
+        [1, 1, 'm+stall_after=3,2.5'], [1, 0, 'm+stall=2.5'],
+        [0, 1, 'm+gap=20+stall_after=6,2.5'] } qw(auto off);
 
     for my $case (@cases) {
-        my ($mode, $tls) = @$case;
-        push @$case, rider($servers{$mode}, tls => $tls);
+        my ($mode, $tls, $stream, $model) = @$case;
+        my $c = client($servers{$mode}, tls => $tls);
+        push @$case, $model =~ /gap/ ? $c : rides($c);
     }
     my $began = time;
     for my $case (@cases) {
         my ($mode, $tls, $stream, $model, $c) = @$case;
-        push @$case, my $text = new_id() . ' two three four';
+        push @$case, my $text = new_id() . ' b c d e f g h';
         ask($c, "mock/$model", $text, $stream);
     }
     my $waits = sub { return join ' ', map { status($servers{$_})->{$_[0]} }
                       qw(auto off) };
     is $waits->('LLMuxParked'), '0 0', 'at first they are in their loops';
     sleep $began + 1.6 - time;
-    is $waits->('LLMuxParked'), '4 0', 'then they are parked, or not';
-    is $waits->('BusyWorkers'), '1 5', '... and have no worker, or one';
+    is $waits->('LLMuxParked'), '5 0', 'then they are parked, or not';
+    is $waits->('BusyWorkers'), '1 6', '... and have no worker, or one';
     is_deeply [map { flaw($_->[4]->read, $_->[5], $_->[2]) } @cases], [],
         'all are answered';
     cmp_ok time - $began, '<', patience(3.2), '... in time';
@@ -880,7 +975,7 @@ END
 
 # ---- the end of a child
 
-# Riders with a request each: {client, id, text, stream}.
+# Riders with a request each, and new clients: {client, id, text, stream}.
 sub waiting
 {
     my ($server, $n, @models) = @_;
@@ -888,8 +983,8 @@ sub waiting
     # So that to ask what it has is quick later.
     $mock->requests;
     return map {
-        my $s = { client => rider($server), id => new_id(),
-                  stream => $_ % 2 };
+        my $s = { client => $_ % 3 ? rider($server) : client($server),
+                  id => new_id(), stream => $_ % 2 };
         $s->{text} = "$s->{id} b c d e f";
         ask($s->{client}, $models[$_ % 2], @$s{qw(text stream)});
         $s;
@@ -900,7 +995,7 @@ subtest 'a stop while riders wait' => sub {
     my $server = server(park => 'off', loops => 2,
         modules => [qw(rewrite include dir)], conf => $site_conf);
     my @riders = waiting($server, 10, 'mock/m+stall=30',
-                         'mock/m+stall_after=3,30');
+                         'mock/m+gap=20+stall_after=5,30');
     my @idle = riders($server, 4);
     my $sleeper = client($server);
     rides($sleeper, more => { at => '/site/moved' });

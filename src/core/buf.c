@@ -13,6 +13,11 @@
 #define KEPT_SIZE  (8u << 10)       /* what a reset leaves allocated */
 #define SIZE_LIMIT (~(apr_size_t)0 / 4)
 
+/* malloc maps a block of a megabyte, and gives it back when it is freed; what
+ * is smaller it keeps. Pages that nobody touches cost nothing. */
+#define SMALL_MAX   (256u << 10)
+#define MAPPED_SIZE (1u << 20)
+
 /* What `pub.data` points into. Consumed bytes stay in front of it until their
  * room is needed, so that eating a large buffer in small bites is linear. */
 typedef struct buf_t {
@@ -92,8 +97,9 @@ static int enlarge(buf_t *b, apr_size_t need)
         take_first(b, need);
         return 1;
     }
-    if (cap < need) {
-        cap = need;
+    cap = cap < need ? need : cap;
+    if (cap > SMALL_MAX && cap < MAPPED_SIZE) {
+        cap = MAPPED_SIZE;
     }
     if (cap > b->pub.max + 1) {
         cap = b->pub.max + 1;

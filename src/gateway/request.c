@@ -129,6 +129,21 @@ static const llmux_error_t *incomplete(llmux_exchange_t *x, apr_status_t rv)
     return err;
 }
 
+/* A length that is only said costs no more than this. */
+#define BELIEVED_MAX (256 * 1024)
+
+static llmux_buf_t *body_buf(llmux_exchange_t *x)
+{
+    llmux_buf_t *body = llmux_buf_create(x->pool,
+                                         (apr_size_t)x->settings->max_body);
+
+    if (x->in->length > 0) {
+        llmux_buf_reserve(body, x->in->length < BELIEVED_MAX
+                          ? (apr_size_t)x->in->length : BELIEVED_MAX);
+    }
+    return body;
+}
+
 go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait)
 {
     apr_status_t rv;
@@ -137,8 +152,7 @@ go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait)
         return fail(x, too_large(x));
     }
     if (!x->body) {
-        x->body = llmux_buf_create(x->pool,
-                                   (apr_size_t)x->settings->max_body);
+        x->body = body_buf(x);
     }
     do {
         rv = x->in->source->read(x->in->source, x->body, wait);

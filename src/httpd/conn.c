@@ -142,6 +142,13 @@ void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx)
         && take_seat(cc, ctx->r->the_request);
 }
 
+int conn_board(conn_ctx_t *cc, const request_ctx_t *ctx)
+{
+    cc->boards = loop_takes(cc, &ctx->wait) && may_ride(cc, ctx)
+        && take_seat(cc, ctx->r->the_request);
+    return cc->boards;
+}
+
 static int is_stopping(void)
 {
     int state = 0;
@@ -362,6 +369,14 @@ turn_e conn_turn(conn_ctx_t *cc)
     return go_on(cc);
 }
 
+static turn_e board(conn_ctx_t *cc)
+{
+    turn_e turn = loop_ride(cc);
+
+    cc->boards = 0;
+    return turn == TURN_WAITS ? go_on(cc) : turn;
+}
+
 /* ---- the hook ---------------------------------------------------------- */
 
 static turn_e next_turn(conn_ctx_t *cc, turn_e turn)
@@ -372,7 +387,7 @@ static turn_e next_turn(conn_ctx_t *cc, turn_e turn)
     case TURN_NEXT:
         return serve_next(cc);
     default:
-        return leave(cc);
+        return cc->boards ? board(cc) : leave(cc);
     }
 }
 

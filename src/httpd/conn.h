@@ -68,7 +68,8 @@ typedef struct conn_ctx_t {
     int quick;                  /* its client came back soon, the last time */
 
     /* riding */
-    int rides;                  /* a loop may have it */
+    int rides;                  /* a loop may have it when it is answered */
+    int boards;                 /* ... and has it next, with its request */
     seat_t *seat;               /* NULL = it never did */
 } conn_ctx_t;
 
@@ -87,6 +88,10 @@ void conn_init(void);
 
 /** A request of ours is done: what is to be done for its connection then. */
 void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx);
+
+/** Its request has left its handler because a loop is to wait for the rest of
+ * its answer. @return 0: none may */
+int conn_board(conn_ctx_t *cc, const request_ctx_t *ctx);
 
 /** For its loop: goes on with the request that waits, or serves the next. */
 turn_e conn_turn(conn_ctx_t *cc);

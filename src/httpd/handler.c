@@ -164,6 +164,23 @@ static int rides(const request_ctx_t *ctx)
     return loop_drives(cc) && park_may(ctx, cc);
 }
 
+/* Who waits for the third time gets his answer in pieces: then a loop waits
+ * for the rest, with others. An answer in one piece is not worth the way from
+ * the loop back to the worker. */
+#define WAITS_ALONE 2
+
+static int boards(request_ctx_t *ctx)
+{
+    conn_ctx_t *cc = conn_ctx(ctx->r->connection);
+
+    if (++ctx->waits <= WAITS_ALONE) {
+        return 0;
+    }
+    ctx->waits = 0;
+    return park_may(ctx, cc) && request_patience(ctx, 1) >= 0
+        && !sink_must_flush(ctx->r) && conn_board(cc, ctx);
+}
+
 /* @return 0: not by this thread */
 static int wait_for_it(request_ctx_t *ctx)
 {
@@ -171,7 +188,7 @@ static int wait_for_it(request_ctx_t *ctx)
     waited_e how = WAIT_LONG;
 
     if (!is_due(&ctx->wait)) {
-        if (rides(ctx)) {
+        if (rides(ctx) || boards(ctx)) {
             return 0;
         }
         patience = request_patience(ctx, 0);

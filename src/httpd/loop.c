@@ -86,8 +86,7 @@ static void leave_all(loop_t *l, const conn_ctx_t *cc)
     }
 }
 
-/* Its worker has it again: nothing of it is touched after this. */
-static void give_back(loop_t *l, conn_ctx_t *cc, turn_e turn)
+static void forget(loop_t *l, conn_ctx_t *cc)
 {
     if (cc->suspended) {
         leave_all(l, cc);
@@ -95,6 +94,12 @@ static void give_back(loop_t *l, conn_ctx_t *cc, turn_e turn)
     watch_leave(&l->watches, cc->fd, cc);
     watch_narrow(&l->watches, cc->fd, cc->id, 0);
     drop_member(l, cc);
+}
+
+/* Its worker has it again: nothing of it is touched after this. */
+static void give_back(loop_t *l, conn_ctx_t *cc, turn_e turn)
+{
+    forget(l, cc);
     cc->seat->turn = turn;
     sem_post(&cc->seat->back);
 }
@@ -169,6 +174,18 @@ static int await_client(loop_t *l, conn_ctx_t *cc)
 
 /* A connection without an id is about to be made, or libcurl's: its number
  * says nothing the next time. */
+static int have_ids(const conn_ctx_t *cc, const llmux_wait_t *wait)
+{
+    int i;
+
+    for (i = 0; i < wait->count; i++) {
+        if (wait->fds[i].fd != cc->fd && !wait->fds[i].id) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static int want_all(loop_t *l, conn_ctx_t *cc, llmux_wait_t *wait)
 {
     unsigned int client = EPOLLRDHUP;
@@ -181,9 +198,8 @@ static int want_all(loop_t *l, conn_ctx_t *cc, llmux_wait_t *wait)
         if (fd == cc->fd) {
             client |= bits(wait->fds[i].events);
         }
-        else if (!wait->fds[i].id
-                 || !watch_want(&l->watches, fd, wait->fds[i].id, cc,
-                                bits(wait->fds[i].events))) {
+        else if (!watch_want(&l->watches, fd, wait->fds[i].id, cc,
+                             bits(wait->fds[i].events))) {
             return 0;
         }
     }
@@ -208,7 +224,8 @@ static int await_answer(loop_t *l, conn_ctx_t *cc)
     apr_interval_time_t patience = request_patience(ctx, 1);
     apr_time_t now = loop_now();
 
-    if (patience < 0 || l->stopping || !want_all(l, cc, &ctx->wait)) {
+    if (patience < 0 || l->stopping || !have_ids(cc, &ctx->wait)
+        || !want_all(l, cc, &ctx->wait)) {
         return 0;
     }
     cc->seat->gone = 0;
@@ -444,6 +461,11 @@ int loop_drives(const conn_ctx_t *cc)
     return cc && cc->seat && cc->seat->driven;
 }
 
+int loop_takes(const conn_ctx_t *cc, const llmux_wait_t *wait)
+{
+    return loop_count && have_ids(cc, wait);
+}
+
 static int lend(loop_t *l, conn_ctx_t *cc)
 {
     int lent = 0;
@@ -451,9 +473,9 @@ static int lend(loop_t *l, conn_ctx_t *cc)
     pthread_mutex_lock(&l->lock);
     if (!l->stopping && drivers_call(&l->drivers)) {
         add_member(l, cc);
-        lent = await_client(l, cc);
+        lent = cc->suspended ? await_answer(l, cc) : await_client(l, cc);
         if (!lent) {
-            drop_member(l, cc);
+            forget(l, cc);
         }
     }
     pthread_mutex_unlock(&l->lock);
@@ -462,14 +484,15 @@ static int lend(loop_t *l, conn_ctx_t *cc)
 
 turn_e loop_ride(conn_ctx_t *cc)
 {
+    turn_e as_before = cc->suspended ? TURN_WAITS : TURN_IDLE;
     loop_t *l;
 
     if (!loop_count) {
-        return TURN_IDLE;
+        return as_before;
     }
     l = &loops[apr_atomic_inc32(&next_loop) % (apr_uint32_t)loop_count];
     if (!lend(l, cc)) {
-        return TURN_IDLE;
+        return as_before;
     }
     while (sem_wait(&cc->seat->back) < 0) {
     }

@@ -1,12 +1,12 @@
 /* loop.h - one thread drives many connections.
  *
- * A client that asks one request after the other is driven by a loop: the
- * worker that brought its connection lends it and sleeps, and gets it back
- * when the client pauses, when its request is to be parked, and when the
- * connection ends. So nothing changes for the MPM, which sees a worker that
- * is busy with it; but the thread of the loop goes from one connection to the
- * next without a sleep in between, which costs more than all else that a
- * short request costs.
+ * A client that asks one request after the other is driven by a loop, and so
+ * is one whose answer comes in pieces: the worker that brought its connection
+ * lends it and sleeps, and gets it back when the client pauses, when its
+ * request is to be parked, and when the connection ends. So nothing changes
+ * for the MPM, which sees a worker that is busy with it; but the thread of the
+ * loop goes from one connection to the next without a sleep in between, which
+ * costs more than all else that a short request or a chunk costs.
  *
  * A loop has a thread that leads and a deputy who takes over when the leader
  * is held up in a connection (a module's hook may ask a directory or a
@@ -121,9 +121,14 @@ typedef struct loop_t loop_t;
  * @return why there are fewer */
 apr_status_t loops_init(apr_pool_t *pchild, int count);
 
-/** Lends an idle connection to a loop, and sleeps until it is back.
- * @return what the worker is to do with it; TURN_IDLE: it was not lent */
+/** Lends a connection to a loop, one that is idle or whose request waits, and
+ * sleeps until it is back.
+ * @return what the worker is to do with it; where it was not lent TURN_IDLE
+ * or TURN_WAITS, as it was */
 turn_e loop_ride(struct conn_ctx_t *cc);
+
+/** Could a loop wait for that? */
+int loop_takes(const struct conn_ctx_t *cc, const llmux_wait_t *wait);
 
 /** The thread that drives this connection is a loop's, so its request waits
  * there. */

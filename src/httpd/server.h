@@ -125,6 +125,7 @@ typedef struct llmux_request_ctx_t {
     llmux_wait_t wait;          /* what the exchange waits for */
     int tired;                  /* it has waited for as long as is worth a
                                  * worker */
+    int waits;                  /* so often, since a loop was asked to */
     llmux_env_t env;
 } request_ctx_t;
 
@@ -164,6 +165,13 @@ void request_finish(request_ctx_t *ctx);
 /** `bb` may be one for both: it is empty whenever they return. */
 llmux_source_t *source_create(request_rec *r, apr_bucket_brigade *bb);
 llmux_sink_t *sink_create(request_rec *r, apr_bucket_brigade *bb);
+
+/** Does a filter of another module stand in the way? Then each write waits for
+ * the client. */
+int sink_must_flush(const request_rec *r);
+
+/** When all modules are loaded: learns which filters keep nothing back. */
+void sink_init(void);
 
 /** Lets httpd's last filter send what it can of what it holds.
  * @return APR_EAGAIN: the client takes no more for now */

@@ -101,20 +101,34 @@ static const char *const passing[] = {
     "http_outerror", "ssl/tls filter", "ssl/tls coalescing filter"
 };
 
+#define PASSING (sizeof(passing) / sizeof(passing[0]))
+
+/* httpd's records of them; NULL = it has none of that name. */
+static const ap_filter_rec_t *passes_on[PASSING];
+
+void sink_init(void)
+{
+    apr_size_t i;
+
+    for (i = 0; i < PASSING; i++) {
+        passes_on[i] = ap_get_output_filter_handle(passing[i]);
+    }
+}
+
 static int passes(const ap_filter_t *f)
 {
-    apr_size_t i = 0, n = sizeof(passing) / sizeof(passing[0]);
+    apr_size_t i = 0;
 
-    while (i < n && strcmp(f->frec->name, passing[i])) {
+    while (i < PASSING && f->frec != passes_on[i]) {
         i++;
     }
-    return i < n;
+    return i < PASSING;
 }
 
 /* Others may keep what comes without a FLUSH, as it is, while we believe that
  * it is sent and use its memory again: mod_deflate, mod_ratelimit. And HTTP/2
  * has no socket of its own to wait for. */
-static int must_flush(const request_rec *r)
+int sink_must_flush(const request_rec *r)
 {
     const ap_filter_t *f = r->output_filters;
 
@@ -210,7 +224,7 @@ static apr_status_t pass_pieces(sink_t *s, llmux_slice_t *bytes,
 {
     apr_status_t rv = APR_SUCCESS;
 
-    while (rv == APR_SUCCESS && bytes->len > stay && !must_flush(s->r)) {
+    while (rv == APR_SUCCESS && bytes->len > stay && !sink_must_flush(s->r)) {
         llmux_slice_t piece = *bytes;
 
         piece.len = piece.len > PIECE ? PIECE : piece.len;
@@ -238,7 +252,7 @@ static apr_status_t write_bytes(llmux_sink_t *super, llmux_slice_t bytes)
 {
     sink_t *s = (sink_t *)super;
 
-    if (must_flush(s->r)) {
+    if (sink_must_flush(s->r)) {
         return flush_bytes(s, bytes);
     }
     s->rest = bytes;

@@ -260,6 +260,7 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     if (!state || !sealer) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    sink_init();
     bpe = load_bpe(pconf, main_server);
     for (s = main_server; s; s = s->next) {
         llmux_service_t *service = server_conf(s)->service;
@@ -279,16 +280,18 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 
 /* ---- children -------------------------------------------------------- */
 
-#define MALLOC_KEEPS (1 << 20)
+#define BLOCK_KEPT (1 << 20)
+#define ARENA_KEEPS (8 << 20)
 
 /* Left alone, glibc takes the largest block that was ever freed for the usual
  * one and keeps as much in each thread's arena: some answers of 10 MB, and
- * hundreds of MB stay. */
+ * hundreds of MB stay. Yet a loop's arena has the bodies of all who ride: what
+ * it gives back between two rounds it must fetch again, page by page. */
 static void bound_malloc(void)
 {
 #ifdef M_MMAP_THRESHOLD
-    mallopt(M_MMAP_THRESHOLD, MALLOC_KEEPS);
-    mallopt(M_TRIM_THRESHOLD, MALLOC_KEEPS);
+    mallopt(M_MMAP_THRESHOLD, BLOCK_KEPT);
+    mallopt(M_TRIM_THRESHOLD, ARENA_KEEPS);
 #endif
 }
 
