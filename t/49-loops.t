@@ -746,6 +746,25 @@ subtest 'where no loop waits for it' => sub {
     }
 };
 
+# httpd's listener reserves a worker, and accepts nobody while no other is
+# idle: four who ride would leave the rest at the door.
+subtest 'riders leave workers to others' => sub {
+    my $server = server(threads => 4);
+
+    for my $round (1 .. 4) {
+        my @first = crowd($server, 12, 'mock/m+gap=15+stall_after=5,1', 8);
+        is begun(patience(1), @first), 12, "round $round: who is there rides";
+        sleep 0.2;
+        my @then = crowd($server, 12, 'mock/m+gap=15', 4);
+        is begun(patience(0.4), @then), 12, '... and others are served';
+        is_deeply [map { flaw($_->{client}->read, $_->{text}, 1) } @first,
+            @then], [], '... all to the end';
+        $_->{client}->close for @first, @then;
+    }
+    settles($server, 'after it');
+    finish($server);
+};
+
 # ---- who leaves
 
 my %leave = (

@@ -32,12 +32,16 @@ void conn_init(void)
     }
 }
 
+/* The MPM's listener reserves a worker for itself, and accepts nobody while
+ * there is no other. */
+#define LEFT_FREE 2
+
 int workers_are_scarce(int rides)
 {
-    apr_uint32_t now = apr_atomic_read32(&busy);
+    apr_uint32_t now = apr_atomic_read32(&busy), all = (apr_uint32_t)workers;
 
-    return rides ? now * 4 > (apr_uint32_t)workers * 3
-                 : now * 2 > (apr_uint32_t)workers;
+    return now + LEFT_FREE > all || (rides ? now * 4 > all * 3
+                                           : now * 2 > all);
 }
 
 /* ---- contexts ---------------------------------------------------------- */

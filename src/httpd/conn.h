@@ -80,7 +80,8 @@ conn_ctx_t *conn_ctx(const conn_rec *c);
 apr_bucket_brigade *conn_brigade(conn_ctx_t *cc);
 
 /** More than half of this child's workers are busy, or three quarters: so many
- * may have lent their connections to loops, which sleep and come back soon. */
+ * may have lent their connections to loops, which sleep and come back soon. Or
+ * all but one. */
 int workers_are_scarce(int rides);
 
 /** In each child. */

@@ -5,6 +5,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <apr_atomic.h>
@@ -17,16 +18,15 @@ struct loop_t {
     conn_ctx_t *first, *last;   /* the queue: who can go on */
     apr_time_t due;             /* loop_now() before which nobody is to be
                                  * looked after; 0 = never */
-    apr_time_t wakes;           /* when the leader does; 0 = he is awake */
-    int bell;                   /* wakes him */
+    int clock;                  /* wakes the leader then, or earlier */
+    apr_time_t set_to;          /* when it rings; 0 = it is not set */
+    int bell;                   /* wakes him now */
     int stopping;               /* nobody stays */
 };
 
 static loop_t *loops;
 static int loop_count;
 static apr_uint32_t next_loop;
-
-#define FOREVER APR_INT64_MAX
 
 /* ---- seats ----------------------------------------------------------------- */
 
@@ -137,26 +137,31 @@ static unsigned int bits(int events)
         | (events & LLMUX_WAIT_WRITE ? EPOLLOUT : 0);
 }
 
-static void ring(const loop_t *l)
+static apr_time_t earlier(apr_time_t a, apr_time_t b)
 {
-    apr_uint64_t one = 1;
+    return !a || (b && b < a) ? b : a;
+}
 
-    if (write(l->bell, &one, sizeof(one)) < 0) {
-        return;     /* it rings already */
+/* A time limit for each sleep would set a timer of the kernel's each time;
+ * this one is set when it must ring earlier, and after it has rung. */
+static void set_clock(loop_t *l)
+{
+    struct itimerspec t = {
+        .it_value = { .tv_sec = (time_t)apr_time_sec(l->due),
+                      .tv_nsec = (long)apr_time_usec(l->due) * 1000 }
+    };
+
+    if (l->due && (!l->set_to || l->due < l->set_to)
+        && timerfd_settime(l->clock, TFD_TIMER_ABSTIME, &t, NULL) == 0) {
+        l->set_to = l->due;
     }
 }
 
-/* A leader who would sleep for longer is woken. */
 static void wait_until(loop_t *l, conn_ctx_t *cc, apr_time_t due)
 {
     cc->seat->due = due;
-    if (due && (!l->due || due < l->due)) {
-        l->due = due;
-    }
-    if (due && due < l->wakes) {
-        l->wakes = 0;
-        ring(l);
-    }
+    l->due = earlier(l->due, due);
+    set_clock(l);
 }
 
 /* @return 0: it has been waited for, or cannot be watched */
@@ -204,11 +209,6 @@ static int want_all(loop_t *l, conn_ctx_t *cc, llmux_wait_t *wait)
         }
     }
     return watch_want(&l->watches, cc->fd, cc->id, cc, client);
-}
-
-static apr_time_t earlier(apr_time_t a, apr_time_t b)
-{
-    return !a || (b && b < a) ? b : a;
 }
 
 /* A request's deadline is one of the clock on the wall. */
@@ -306,26 +306,32 @@ static void hear(loop_t *l, const heard_t *heard)
     }
 }
 
-static void silence(int bell)
+/* An event's or a timer's: how often it rang. */
+static void silence(int fd)
 {
     apr_uint64_t times;
 
-    if (read(bell, &times, sizeof(times)) < 0) {
+    if (read(fd, &times, sizeof(times)) < 0) {
         return;     /* it was a false alarm */
     }
 }
 
-/* The bell rang, or the child must go: then all go home, and their workers
- * know what to do. */
+/* The bell or the clock rang, or the child must go: then all go home, and
+ * their workers know what to do. */
 static void hear_own(loop_t *l, const heard_t *heard)
 {
     if (heard->fd == l->bell) {
         silence(l->bell);
-        return;
     }
-    watch_disown(&l->watches, heard->fd);
-    l->stopping = 1;
-    l->due = 1;
+    else if (heard->fd == l->clock) {
+        silence(l->clock);
+        l->set_to = 0;
+    }
+    else {
+        watch_disown(&l->watches, heard->fd);
+        l->stopping = 1;
+        l->due = 1;
+    }
 }
 
 /* ---- clocks ----------------------------------------------------------------- */
@@ -373,27 +379,14 @@ static void look_at_clocks(loop_t *l, apr_time_t now)
 
 /* ---- one step ----------------------------------------------------------------- */
 
-#define SLEEP_MAX apr_time_from_sec(60)
-
-/* In milliseconds, rounded up. */
-static int sleep_time(const loop_t *l, apr_time_t now)
-{
-    apr_interval_time_t time = l->due ? l->due - now : SLEEP_MAX;
-
-    time = time > SLEEP_MAX ? SLEEP_MAX : time;
-    return time <= 0 ? 0 : (int)((time + 999) / 1000);
-}
-
 static void listen_to_all(loop_t *l)
 {
     heard_t heard[HEARD_MAX];
-    int i, count, ms = sleep_time(l, loop_now());
+    int i, count;
 
-    l->wakes = l->due ? l->due : FOREVER;
     pthread_mutex_unlock(&l->lock);
-    count = watch_listen(&l->watches, heard, ms);
+    count = watch_listen(&l->watches, heard);
     pthread_mutex_lock(&l->lock);
-    l->wakes = 0;
     for (i = 0; i < count; i++) {
         if (heard[i].id) {
             hear(l, &heard[i]);
@@ -403,6 +396,7 @@ static void listen_to_all(loop_t *l)
         }
     }
     look_at_clocks(l, loop_now());
+    set_clock(l);
 }
 
 /* After a turn. Who has held up the others goes home. */
@@ -504,6 +498,15 @@ turn_e loop_ride(conn_ctx_t *cc)
 /* A thread that is held up in a connection does not come back for that. */
 #define FAREWELL apr_time_from_sec(3)
 
+static void ring(const loop_t *l)
+{
+    apr_uint64_t one = 1;
+
+    if (write(l->bell, &one, sizeof(one)) < 0) {
+        return;     /* it rings already */
+    }
+}
+
 static void dismiss(loop_t *l)
 {
     pthread_mutex_lock(&l->lock);
@@ -527,10 +530,20 @@ static apr_status_t loops_end(void *unused)
     return APR_SUCCESS;
 }
 
-static apr_status_t make_bell(loop_t *l)
+static apr_status_t make_alarms(loop_t *l)
 {
+    apr_status_t rv;
+
     l->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return l->bell < 0 ? errno : watch_own(&l->watches, l->bell);
+    if (l->bell < 0) {
+        return errno;
+    }
+    l->clock = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (l->clock < 0) {
+        return errno;
+    }
+    rv = watch_own(&l->watches, l->bell);
+    return rv == APR_SUCCESS ? watch_own(&l->watches, l->clock) : rv;
 }
 
 static void unmake(loop_t *l)
@@ -539,13 +552,16 @@ static void unmake(loop_t *l)
     if (l->bell >= 0) {
         close(l->bell);
     }
+    if (l->clock >= 0) {
+        close(l->clock);
+    }
 }
 
 static apr_status_t make(loop_t *l, int lane)
 {
     apr_status_t rv = pthread_mutex_init(&l->lock, NULL);
 
-    l->bell = -1;
+    l->bell = l->clock = -1;
     l->drivers.step = step;
     l->drivers.loop = l;
     l->drivers.lane = lane;
@@ -557,7 +573,7 @@ static apr_status_t make(loop_t *l, int lane)
     }
     rv = watches_make(&l->watches);
     if (rv == APR_SUCCESS) {
-        rv = make_bell(l);
+        rv = make_alarms(l);
     }
     if (rv == APR_SUCCESS && wait_stop_fd() >= 0) {
         rv = watch_own(&l->watches, wait_stop_fd());

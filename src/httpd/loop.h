@@ -105,9 +105,9 @@ void watch_leave(watches_t *ws, int fd, const struct conn_ctx_t *who);
 apr_status_t watch_own(watches_t *ws, int fd);
 void watch_disown(watches_t *ws, int fd);
 
-/** Waits at most `ms`, -1 = for ever; needs no lock.
+/** Waits until something has happened; needs no lock.
  * @return how many were heard */
-int watch_listen(const watches_t *ws, heard_t heard[HEARD_MAX], int ms);
+int watch_listen(const watches_t *ws, heard_t heard[HEARD_MAX]);
 
 /** NULL: it was closed meanwhile, and is another's now. */
 watch_t *watch_of(const watches_t *ws, const heard_t *heard);

@@ -121,10 +121,10 @@ void watch_disown(watches_t *ws, int fd)
 
 /* ---- what has happened -------------------------------------------------- */
 
-int watch_listen(const watches_t *ws, heard_t heard[HEARD_MAX], int ms)
+int watch_listen(const watches_t *ws, heard_t heard[HEARD_MAX])
 {
     struct epoll_event ev[HEARD_MAX];
-    int i, count = epoll_wait(ws->fd, ev, HEARD_MAX, ms);
+    int i, count = epoll_wait(ws->fd, ev, HEARD_MAX, -1);
 
     for (i = 0; i < count; i++) {
         heard[i].id = ev[i].data.u64 >> FILES_BITS;
