@@ -746,6 +746,40 @@ subtest 'where no loop waits for it' => sub {
     }
 };
 
+# Writes which thread it is, and takes its time where it is asked to.
+my $log_lua = <<'END';
+function log(r)
+    local thread = io.open("/proc/thread-self/comm")
+    local to = io.open(r.document_root .. "/threads", "a")
+    to:write(thread:read("*l"), "\n")
+    to:close()
+    thread:close()
+    if r.headers_in["X-Slow"] then r.usleep(60000) end
+    return apache2.DECLINED
+end
+END
+
+subtest 'a log that is slow for everybody' => sub {
+    my $server = server(modules => ['lua'],
+        conf => "LuaHookLog __DIR__/log.lua log\n");
+    my $seen = $server->dir . '/htdocs/threads';
+
+    spew($server->dir . '/log.lua', $log_lua);
+    for my $slow (0, 1) {
+        spew($seen, '');
+        chmod 0666, $seen;
+        my @flaws = map { try_it(client($server), 'mock/m+gap=10', 1,
+            text => new_id() . ' b c d e f g h',
+            more => { headers => $slow ? { 'X-Slow' => 1 } : {} }) } 1 .. 20;
+        is_deeply \@flaws, [], 'all are answered';
+        my $loops = () = slurp($seen) =~ /^llmux-loop$/mg;
+        $slow ? cmp_ok($loops, '<=', 5, 'it takes the time of a worker')
+              : cmp_ok($loops, '>=', 18, 'it is written in the loop');
+    }
+    settles($server, 'after it');
+    finish($server);
+};
+
 # httpd's listener reserves a worker, and accepts nobody while no other is
 # idle: four who ride would leave the rest at the door.
 subtest 'riders leave workers to others' => sub {

@@ -130,7 +130,7 @@ static const llmux_error_t *incomplete(llmux_exchange_t *x, apr_status_t rv)
 }
 
 /* A length that is only said costs no more than this. */
-#define BELIEVED_MAX (256 * 1024)
+#define BELIEVED_MAX (256 * 1024 - 1)
 
 static llmux_buf_t *body_buf(llmux_exchange_t *x)
 {

@@ -32,16 +32,25 @@ void conn_init(void)
     }
 }
 
-/* The MPM's listener reserves a worker for itself, and accepts nobody while
+/* Who rides gets off later than others may get on, or each worker that is
+ * busy for a moment would send home all who have something to do in it. And
+ * the MPM's listener reserves a worker for itself, and accepts nobody while
  * there is no other. */
-#define LEFT_FREE 2
+static const struct {
+    apr_uint32_t eighths;       /* of all workers may be busy */
+    apr_uint32_t left;          /* ... and so many may not */
+} limits[] = {
+    [USE_WAIT]    = { 4, 2 },
+    [USE_BOARD]   = { 6, 2 },
+    [USE_RIDE]    = { 7, 0 },
+};
 
-int workers_are_scarce(int rides)
+int workers_are_scarce(use_e use)
 {
     apr_uint32_t now = apr_atomic_read32(&busy), all = (apr_uint32_t)workers;
 
-    return now + LEFT_FREE > all || (rides ? now * 4 > all * 3
-                                           : now * 2 > all);
+    return now * 8 > all * limits[use].eighths
+        || now + limits[use].left > all;
 }
 
 /* ---- contexts ---------------------------------------------------------- */
@@ -113,6 +122,25 @@ static apr_size_t start_of(const char *line)
 
 #define HELD_UP_MAX 3
 
+/* Of the requests that came to a loop while they waited: how many have ended,
+ * and how many of those held it up with what is done behind the handler. */
+static apr_uint32_t ends, late_ends;
+
+int conn_ends_aboard(void)
+{
+    apr_uint32_t late = apr_atomic_read32(&late_ends);
+
+    return late < HELD_UP_MAX || late * 16 < apr_atomic_read32(&ends);
+}
+
+void conn_held_up(conn_ctx_t *cc, turn_e turn)
+{
+    cc->seat->held_up++;
+    if (turn != TURN_WAITS) {
+        apr_atomic_inc32(&late_ends);
+    }
+}
+
 /* Strangers do not ride, nor who has held up others more than once or twice:
  * one of httpd's hooks is slow for him. */
 static int may_ride(const conn_ctx_t *cc, const request_ctx_t *ctx)
@@ -141,6 +169,9 @@ static int take_seat(conn_ctx_t *cc, const char *line)
 
 void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx)
 {
+    if (ctx->aboard) {
+        apr_atomic_inc32(&ends);
+    }
     cc->linger = ctx->settings->linger;
     cc->rides = cc->linger && may_ride(cc, ctx)
         && take_seat(cc, ctx->r->the_request);
@@ -171,7 +202,7 @@ static int may_linger(const conn_ctx_t *cc)
 
 static int is_worth_it(const conn_ctx_t *cc)
 {
-    return cc->quick && !workers_are_scarce(cc->rides)
+    return cc->quick && !workers_are_scarce(cc->rides ? USE_BOARD : USE_WAIT)
         && conn_push(cc->c) == APR_SUCCESS && !is_stopping();
 }
 

@@ -70,7 +70,7 @@ typedef struct conn_ctx_t {
     /* riding */
     int rides;                  /* a loop may have it when it is answered */
     int boards;                 /* ... and has it next, with its request */
-    seat_t *seat;               /* NULL = it never did */
+    seat_t *seat;               /* NULL = it never was to */
 } conn_ctx_t;
 
 /** NULL where there is none. */
@@ -79,10 +79,10 @@ conn_ctx_t *conn_ctx(const conn_rec *c);
 /** To pass something in, or take something out: empty, and to be left so. */
 apr_bucket_brigade *conn_brigade(conn_ctx_t *cc);
 
-/** More than half of this child's workers are busy, or three quarters: so many
- * may have lent their connections to loops, which sleep and come back soon. Or
- * all but one. */
-int workers_are_scarce(int rides);
+/** Too many of this child's workers are busy to use one for that: more than
+ * half; or three quarters, of whom so many may have lent their connections to
+ * loops, which sleep and come back soon; or all but one. */
+int workers_are_scarce(use_e use);
 
 /** In each child. */
 void conn_init(void);
@@ -93,6 +93,13 @@ void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx);
 /** Its request has left its handler because a loop is to wait for the rest of
  * its answer. @return 0: none may */
 int conn_board(conn_ctx_t *cc, const request_ctx_t *ctx);
+
+/** Whether such a request may end in its loop: a log or another hook behind
+ * the handler may be slow. */
+int conn_ends_aboard(void);
+
+/** For its loop: the turn has held it up, and what became of it. */
+void conn_held_up(conn_ctx_t *cc, turn_e turn);
 
 /** For its loop: goes on with the request that waits, or serves the next. */
 turn_e conn_turn(conn_ctx_t *cc);

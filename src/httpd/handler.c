@@ -134,9 +134,9 @@ static int is_clogged(const request_ctx_t *ctx)
         && wait->fds[0].fd == client_fd(ctx->r);
 }
 
-/* To wait in the worker is cheapest for each chunk, and it is cheap as long
- * as there are workers; a slow client's are never worth it. */
-apr_interval_time_t request_patience(const request_ctx_t *ctx, int rides)
+/* To wait in a worker or in a loop is cheaper for each chunk than to park, as
+ * long as there are workers; a slow client's are never worth it. */
+apr_interval_time_t request_patience(const request_ctx_t *ctx, use_e use)
 {
     if (ctx->tired) {
         return -1;
@@ -147,7 +147,7 @@ apr_interval_time_t request_patience(const request_ctx_t *ctx, int rides)
     case LLMUX_PARK_ALWAYS:
         return -1;
     default:
-        return workers_are_scarce(rides) || is_clogged(ctx) ? -1 : PARK_AFTER;
+        return workers_are_scarce(use) || is_clogged(ctx) ? -1 : PARK_AFTER;
     }
 }
 
@@ -164,21 +164,27 @@ static int rides(const request_ctx_t *ctx)
     return loop_drives(cc) && park_may(ctx, cc);
 }
 
-/* Who waits for the third time gets his answer in pieces: then a loop waits
- * for the rest, with others. An answer in one piece is not worth the way from
- * the loop back to the worker. */
-#define WAITS_ALONE 2
+static int answer_has_begun(const request_ctx_t *ctx)
+{
+    return llmux_exchange_record(ctx->exchange)->upstream_status != 0;
+}
 
-static int boards(request_ctx_t *ctx)
+/* Who waits for more of his answer for the second time gets it in pieces:
+ * then a loop waits for the rest, with others. An answer in one piece is not
+ * worth the way from the loop back to the worker. */
+#define WAITS_ALONE 1
+
+static int try_to_board(request_ctx_t *ctx)
 {
     conn_ctx_t *cc = conn_ctx(ctx->r->connection);
 
-    if (++ctx->waits <= WAITS_ALONE) {
+    if (!answer_has_begun(ctx) || ++ctx->waits <= WAITS_ALONE) {
         return 0;
     }
     ctx->waits = 0;
-    return park_may(ctx, cc) && request_patience(ctx, 1) >= 0
+    ctx->aboard = park_may(ctx, cc) && request_patience(ctx, USE_BOARD) >= 0
         && !sink_must_flush(ctx->r) && conn_board(cc, ctx);
+    return ctx->aboard;
 }
 
 /* @return 0: not by this thread */
@@ -188,14 +194,15 @@ static int wait_for_it(request_ctx_t *ctx)
     waited_e how = WAIT_LONG;
 
     if (!is_due(&ctx->wait)) {
-        if (rides(ctx) || boards(ctx)) {
+        if (rides(ctx) || try_to_board(ctx)) {
             return 0;
         }
-        patience = request_patience(ctx, 0);
+        patience = request_patience(ctx, USE_WAIT);
         ctx->tired = 0;
     }
     if (patience >= 0) {
         how = wait_in_worker(ctx->r, &ctx->wait, patience);
+        ctx->waits = how == WAIT_LONG ? 0 : ctx->waits;
     }
     if (how == WAIT_LONG) {
         if (park_prepare(ctx)) {
@@ -211,10 +218,12 @@ static int wait_for_it(request_ctx_t *ctx)
 }
 
 /* A loop's thread must not wait for a body that nobody wants: the worker
- * does. */
+ * does. Nor for a log that is slow for everybody: who is new everywhere would
+ * hold up each loop once. */
 static int ends_here(request_ctx_t *ctx)
 {
-    ctx->tired = rides(ctx) && request_is_early(ctx->r);
+    ctx->tired = rides(ctx) && (request_is_early(ctx->r)
+                                || (ctx->aboard && !conn_ends_aboard()));
     return !ctx->tired;
 }
 

@@ -177,8 +177,8 @@ static int await_client(loop_t *l, conn_ctx_t *cc)
     return 1;
 }
 
-/* A connection without an id is about to be made, or libcurl's: its number
- * says nothing the next time. */
+/* A connection without an id is looked up, or shakes hands, or is libcurl's:
+ * its number says nothing the next time. */
 static int have_ids(const conn_ctx_t *cc, const llmux_wait_t *wait)
 {
     int i;
@@ -214,14 +214,16 @@ static int want_all(loop_t *l, conn_ctx_t *cc, llmux_wait_t *wait)
 /* A request's deadline is one of the clock on the wall. */
 static apr_time_t on_our_clock(apr_time_t deadline, apr_time_t now)
 {
-    return deadline ? now + (deadline - apr_time_now()) : 0;
+    apr_interval_time_t left = deadline - apr_time_now();
+
+    return !deadline ? 0 : left > 0 ? now + left : now;
 }
 
 /* @return 0: it is not to wait here */
 static int await_answer(loop_t *l, conn_ctx_t *cc)
 {
     request_ctx_t *ctx = cc->suspended;
-    apr_interval_time_t patience = request_patience(ctx, 1);
+    apr_interval_time_t patience = request_patience(ctx, USE_RIDE);
     apr_time_t now = loop_now();
 
     if (patience < 0 || l->stopping || !have_ids(cc, &ctx->wait)
@@ -431,7 +433,9 @@ static void take_turn(loop_t *l, conn_ctx_t *cc)
     pthread_mutex_lock(&l->lock);
     cc->seat->driven = 0;
     in_time = drivers_end_turn(&l->drivers, number);
-    cc->seat->held_up += !in_time;
+    if (!in_time) {
+        conn_held_up(cc, turn);
+    }
     settle(l, cc, turn, in_time);
 }
 

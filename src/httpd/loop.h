@@ -36,7 +36,7 @@ typedef enum {
 #define LINE_MAX_KEPT 256       /* a path that is longer never rides */
 
 /* A connection's place in its loop, made when it may ride: a stream that is
- * held for minutes does without. */
+ * held for minutes, and seldom says something, does without. */
 typedef struct seat_t {
     char line[LINE_MAX_KEPT];   /* method and path of the request before */
     apr_size_t line_len;

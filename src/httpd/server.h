@@ -125,7 +125,9 @@ typedef struct llmux_request_ctx_t {
     llmux_wait_t wait;          /* what the exchange waits for */
     int tired;                  /* it has waited for as long as is worth a
                                  * worker */
-    int waits;                  /* so often, since a loop was asked to */
+    int waits;                  /* so often, and never long, for more of the
+                                 * answer */
+    int aboard;                 /* it came to its loop while it waited */
     llmux_env_t env;
 } request_ctx_t;
 
@@ -141,13 +143,19 @@ int will_be_ours(request_rec *r);
 
 /* handler.c: a request that has come to our handler */
 
-/** Goes on with it. @return 0: it waits: in the loop that drives it, or else
- * it is ready to be parked */
+/** Goes on with it. @return 0: it waits: in the loop that drives it or is to
+ * drive it (conn_ctx_t.boards), or else it is ready to be parked */
 int request_drive(request_ctx_t *ctx);
 
-/** How long its wait is worth a worker, who may have lent its connection to
- * a loop: 0 = for ever, < 0 = not at all */
-apr_interval_time_t request_patience(const request_ctx_t *ctx, int rides);
+/* What a worker is used for. */
+typedef enum {
+    USE_WAIT,           /* it waits itself */
+    USE_BOARD,          /* it is about to lend its connection to a loop */
+    USE_RIDE            /* it has done so */
+} use_e;
+
+/** How long its wait is worth a worker: 0 = for ever, < 0 = not at all */
+apr_interval_time_t request_patience(const request_ctx_t *ctx, use_e use);
 
 /** It is about to be answered without its body having been read to its end:
  * httpd reads the rest, and waits for it. */

@@ -280,7 +280,7 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 
 /* ---- children -------------------------------------------------------- */
 
-#define BLOCK_KEPT (1 << 20)
+#define BLOCK_MAPPED (1 << 20)
 #define ARENA_KEEPS (8 << 20)
 
 /* Left alone, glibc takes the largest block that was ever freed for the usual
@@ -290,7 +290,7 @@ int llmux_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 static void bound_malloc(void)
 {
 #ifdef M_MMAP_THRESHOLD
-    mallopt(M_MMAP_THRESHOLD, BLOCK_KEPT);
+    mallopt(M_MMAP_THRESHOLD, BLOCK_MAPPED);
     mallopt(M_TRIM_THRESHOLD, ARENA_KEEPS);
 #endif
 }

@@ -86,8 +86,12 @@ int watch_want(watches_t *ws, int fd, apr_uint64_t id,
 void watch_narrow(watches_t *ws, int fd, apr_uint64_t id,
                   unsigned int events)
 {
-    watch_t *w = &ws->at[fd];
+    watch_t *w;
 
+    if (fd < 0 || fd >= FILES_MAX) {
+        return;         /* it never was */
+    }
+    w = &ws->at[fd];
     if (w->id != id) {
         return;         /* another's now, who may want more */
     }
