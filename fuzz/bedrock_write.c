@@ -9,19 +9,9 @@
  *         src/dialect/bedrock_model.c
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <apr_general.h>
-#include <apr_hash.h>
+#include "write.h"
 
-#include "llmux/dialect.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond) ((cond) ? (void) 0 : abort())
-
-enum { WRITTEN_MAX = 64 << 20, CACHE_POINTS_MAX = 4 };
+enum { CACHE_POINTS_MAX = 4 };
 
 /* One of each kind that is told apart. */
 static const char *const models[] = {
@@ -153,13 +143,11 @@ static void check_tools(met_t *met, const llmux_json_t *config)
     }
 }
 
-static void check_written(apr_pool_t *p, llmux_slice_t text)
+static void check_written(apr_pool_t *p, const llmux_json_t *v)
 {
     met_t met = { p, apr_hash_make(p), apr_hash_make(p), 0, 0 };
-    const llmux_json_t *v = llmux_json_parse(p, text, 0, NULL);
     const llmux_json_t *system = inside(v, "system");
 
-    MUST(llmux_json_kind(v) == LLMUX_JSON_OBJECT);
     MUST(!llmux_json_get_any(v, "model") && !llmux_json_get_any(v, "stream"));
     if (system) {
         check_content(&met, system);
@@ -171,56 +159,16 @@ static void check_written(apr_pool_t *p, llmux_slice_t text)
 
 /* ---- all of it ------------------------------------------------------- */
 
-static void check_error(const llmux_error_t *err)
+static void translate(apr_pool_t *p, int how, const llmux_json_t *body)
 {
-    MUST(err->message && *err->message);
-    MUST(err->status >= 400 && err->status < 600);
-}
+    const llmux_dialect_t *client = how & 1 ? &llmux_dialect_anthropic
+                                            : &llmux_dialect_openai;
+    llmux_target_t target = { .name = "fuzz", .can = how & 16 ? ~0u : 0 };
+    const llmux_json_t *v;
 
-static void translate(apr_pool_t *p, const llmux_dialect_t *client,
-                      const char *model, unsigned int can,
-                      const llmux_json_t *body)
-{
-    llmux_chat_t *chat = llmux_chat_create(p);
-    llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
-    llmux_warnings_t *warnings = llmux_warnings_create(p, 0);
-    const llmux_error_t *err = client->read(chat, body);
-    llmux_target_t target = { .name = "fuzz", .can = can };
-
-    target.model = llmux_slice(model);
-    if (!err) {
-        err = llmux_dialect_bedrock.write(out, chat, &target, warnings, p);
-        llmux_warnings_header(p, warnings);
+    target.model = llmux_slice(models[how >> 1 & 7]);
+    v = written(p, client, &llmux_dialect_bedrock, &target, body);
+    if (v) {
+        check_written(p, v);
     }
-    if (err) {
-        check_error(err);
-    }
-    else {
-        check_written(p, llmux_buf_slice(out));
-    }
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    llmux_slice_t text = { (const char *)data + 1, size ? size - 1 : 0 };
-    static apr_pool_t *root;
-    const llmux_json_t *body;
-    apr_pool_t *p;
-
-    if (!root) {
-        apr_initialize();
-        apr_pool_create(&root, NULL);
-    }
-    if (!size) {
-        return 0;
-    }
-    apr_pool_create(&p, root);
-    body = llmux_json_parse(p, text, 0, NULL);
-    if (llmux_json_kind(body) == LLMUX_JSON_OBJECT) {
-        translate(p, data[0] & 1 ? &llmux_dialect_anthropic
-                                 : &llmux_dialect_openai,
-                  models[data[0] >> 1 & 7], data[0] & 16 ? ~0u : 0, body);
-    }
-    apr_pool_destroy(p);
-    return 0;
 }

@@ -7,19 +7,9 @@
  *         src/dialect/ollama_write.c
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <apr_general.h>
-#include <apr_hash.h>
+#include "write.h"
 
-#include "llmux/dialect.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond) ((cond) ? (void)0 : abort())
-
-enum { WRITTEN_MAX = 64 << 20, STOPS_MAX = 5, COHERE = 1, CAN = 8 };
+enum { STOPS_MAX = 5, COHERE = 1, CAN = 8 };
 
 static const llmux_dialect_t *const clients[] = {
     &llmux_dialect_openai, &llmux_dialect_anthropic,
@@ -281,17 +271,18 @@ static void check_ollama(apr_pool_t *p, const llmux_json_t *v)
 
 /* ---- all of it ------------------------------------------------------- */
 
-static void check_error(const llmux_error_t *err)
+static void translate(apr_pool_t *p, int how, const llmux_json_t *body)
 {
-    MUST(err->message && *err->message);
-    MUST(err->status >= 400 && err->status < 600);
-}
+    const llmux_dialect_t *server = how & COHERE ? &llmux_dialect_cohere
+                                                 : &llmux_dialect_ollama;
+    llmux_target_t target = { .name = "fuzz", .can = how & CAN ? ~0u : 0 };
+    const llmux_json_t *v;
 
-static void check_written(apr_pool_t *p, int how, llmux_slice_t text)
-{
-    const llmux_json_t *v = llmux_json_parse(p, text, 0, NULL);
-
-    MUST(llmux_json_kind(v) == LLMUX_JSON_OBJECT);
+    target.model = llmux_slice("m");
+    v = written(p, clients[how / 2 % 4], server, &target, body);
+    if (!v) {
+        return;
+    }
     MUST(llmux_json_is(inside(v, "model"), "m"));
     MUST(llmux_json_kind(inside(v, "stream")) == LLMUX_JSON_BOOL);
     if (how & COHERE) {
@@ -300,50 +291,4 @@ static void check_written(apr_pool_t *p, int how, llmux_slice_t text)
     else {
         check_ollama(p, v);
     }
-}
-
-static void translate(apr_pool_t *p, int how, const llmux_json_t *body)
-{
-    const llmux_dialect_t *server = how & COHERE ? &llmux_dialect_cohere
-                                                 : &llmux_dialect_ollama;
-    llmux_chat_t *chat = llmux_chat_create(p);
-    llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
-    llmux_warnings_t *warnings = llmux_warnings_create(p, 0);
-    const llmux_error_t *err = clients[how / 2 % 4]->read(chat, body);
-    llmux_target_t target = { .name = "fuzz", .can = how & CAN ? ~0u : 0 };
-
-    target.model = llmux_slice("m");
-    if (!err) {
-        err = server->write(out, chat, &target, warnings, p);
-        llmux_warnings_header(p, warnings);
-    }
-    if (err) {
-        check_error(err);
-    }
-    else {
-        check_written(p, how, llmux_buf_slice(out));
-    }
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    llmux_slice_t text = { (const char *)data + 1, size ? size - 1 : 0 };
-    static apr_pool_t *root;
-    const llmux_json_t *body;
-    apr_pool_t *p;
-
-    if (!root) {
-        apr_initialize();
-        apr_pool_create(&root, NULL);
-    }
-    if (!size) {
-        return 0;
-    }
-    apr_pool_create(&p, root);
-    body = llmux_json_parse(p, text, 0, NULL);
-    if (llmux_json_kind(body) == LLMUX_JSON_OBJECT) {
-        translate(p, data[0], body);
-    }
-    apr_pool_destroy(p);
-    return 0;
 }

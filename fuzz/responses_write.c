@@ -7,19 +7,7 @@
  *         src/dialect/responses_write_tools.c
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <apr_general.h>
-#include <apr_hash.h>
-
-#include "llmux/dialect.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond) ((cond) ? (void) 0 : abort())
-
-enum { WRITTEN_MAX = 64 << 20 };
+#include "write.h"
 
 static int is(const llmux_json_t *item, const char *type)
 {
@@ -74,64 +62,20 @@ static void check_items(apr_pool_t *p, const llmux_json_t *input)
 
 /* ---- all of it ------------------------------------------------------- */
 
-static void check_error(const llmux_error_t *err)
+static void translate(apr_pool_t *p, int how, const llmux_json_t *body)
 {
-    MUST(err->message && *err->message);
-    MUST(err->status >= 400 && err->status < 600);
-}
+    const llmux_dialect_t *client = how & 1 ? &llmux_dialect_responses
+                                            : &llmux_dialect_openai;
+    llmux_target_t target = { .name = "fuzz", .can = how & 2 ? ~0u : 0,
+                              .max_tokens = 4096 };
+    const llmux_json_t *v;
 
-static void check_written(apr_pool_t *p, llmux_slice_t text)
-{
-    const llmux_json_t *v = llmux_json_parse(p, text, 0, NULL);
-
-    MUST(llmux_json_kind(v) == LLMUX_JSON_OBJECT);
+    target.model = llmux_slice("m");
+    v = written(p, client, &llmux_dialect_responses, &target, body);
+    if (!v) {
+        return;
+    }
     MUST(llmux_json_kind(llmux_json_get(v, "input")) == LLMUX_JSON_ARRAY);
     MUST(llmux_json_bool(llmux_json_get(v, "store")) != LLMUX_UNSET);
     check_items(p, llmux_json_get(v, "input"));
-}
-
-static void translate(apr_pool_t *p, const llmux_dialect_t *client,
-                      unsigned int can, const llmux_json_t *body)
-{
-    llmux_chat_t *chat = llmux_chat_create(p);
-    llmux_buf_t *out = llmux_buf_create(p, WRITTEN_MAX);
-    llmux_warnings_t *warnings = llmux_warnings_create(p, 0);
-    const llmux_error_t *err = client->read(chat, body);
-    llmux_target_t target = { "fuzz", chat->model, can, 4096, NULL };
-
-    if (!err) {
-        err = llmux_dialect_responses.write(out, chat, &target, warnings, p);
-        llmux_warnings_header(p, warnings);
-    }
-    if (err) {
-        check_error(err);
-    }
-    else {
-        check_written(p, llmux_buf_slice(out));
-    }
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    llmux_slice_t text = { (const char *)data + 1, size ? size - 1 : 0 };
-    static apr_pool_t *root;
-    const llmux_json_t *body;
-    apr_pool_t *p;
-
-    if (!root) {
-        apr_initialize();
-        apr_pool_create(&root, NULL);
-    }
-    if (!size) {
-        return 0;
-    }
-    apr_pool_create(&p, root);
-    body = llmux_json_parse(p, text, 0, NULL);
-    if (llmux_json_kind(body) == LLMUX_JSON_OBJECT) {
-        translate(p, data[0] & 1 ? &llmux_dialect_responses
-                                 : &llmux_dialect_openai,
-                  data[0] & 2 ? ~0u : 0, body);
-    }
-    apr_pool_destroy(p);
-    return 0;
 }

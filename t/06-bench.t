@@ -107,7 +107,8 @@ subtest 'statistics' => sub {
 };
 
 subtest 'held streams' => sub {
-    my %good = (up => 8, streams => 8, completed => 8, lost => 0, errors => 0);
+    my %good = (up => 8, streams => 8, completed => 8, lost => 0, errors => 0,
+                delay_p99 => 400);
     my @wrong = ([up => 7], [completed => 7], [lost => 1], [errors => 1]);
     my $verdict = sub {
         my ($line) = held_verdicts(

@@ -53,6 +53,22 @@ int workers_are_scarce(use_e use)
         || now + limits[use].left > all;
 }
 
+/* ---- from thread to thread --------------------------------------------- */
+
+/* httpd hands a connection from one of its threads to another, and its memory
+ * to the next connection, in order; but it is not instrumented, so whoever
+ * looks for races must be told. */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define HAND_OVER(what) __tsan_release(what)
+#define TAKE_OVER(what) __tsan_acquire(what)
+#else
+#define HAND_OVER(what) ((void)(what))
+#define TAKE_OVER(what) ((void)(what))
+#endif
+
+static char memory;             /* of connections: its address is its name */
+
 /* ---- contexts ---------------------------------------------------------- */
 
 conn_ctx_t *conn_ctx(const conn_rec *c)
@@ -73,8 +89,10 @@ static apr_status_t conn_end(void *data)
 {
     conn_ctx_t *cc = data;
 
+    TAKE_OVER(cc);
     park_drop(cc);
     nest_close(&cc->nest, 0);
+    HAND_OVER(&memory);
     return APR_SUCCESS;
 }
 
@@ -85,6 +103,7 @@ int llmux_pre_connection(conn_rec *c, void *csd)
     if (c->master || !c->cs || c->outgoing) {
         return DECLINED;
     }
+    TAKE_OVER(&memory);
     cc = apr_pcalloc(c->pool, sizeof(*cc));
     cc->c = c;
     cc->socket = csd;
@@ -96,6 +115,7 @@ int llmux_pre_connection(conn_rec *c, void *csd)
     cc->id = llmux_wait_id();
     ap_set_module_config(c->conn_config, &llmux_module, cc);
     apr_pool_pre_cleanup_register(c->pool, cc, conn_end);
+    HAND_OVER(cc);
     return OK;
 }
 
@@ -431,7 +451,11 @@ int llmux_process_connection(conn_rec *c)
     conn_ctx_t *cc = conn_ctx(c);
     turn_e turn;
 
-    if (!cc || cc->inside) {
+    if (!cc) {
+        return DECLINED;
+    }
+    TAKE_OVER(cc);
+    if (cc->inside) {
         return DECLINED;
     }
     apr_atomic_inc32(&busy);
@@ -442,5 +466,6 @@ int llmux_process_connection(conn_rec *c)
         turn = next_turn(cc, turn);
     }
     apr_atomic_dec32(&busy);
+    HAND_OVER(cc);
     return cc->rc;
 }
