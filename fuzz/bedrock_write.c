@@ -172,3 +172,8 @@ static void translate(apr_pool_t *p, int how, const llmux_json_t *body)
         check_written(p, v);
     }
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_writer(data, size);
+}

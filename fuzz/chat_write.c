@@ -292,3 +292,8 @@ static void translate(apr_pool_t *p, int how, const llmux_json_t *body)
         check_ollama(p, v);
     }
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_writer(data, size);
+}

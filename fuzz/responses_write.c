@@ -79,3 +79,8 @@ static void translate(apr_pool_t *p, int how, const llmux_json_t *body)
     MUST(llmux_json_bool(llmux_json_get(v, "store")) != LLMUX_UNSET);
     check_items(p, llmux_json_get(v, "input"));
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_writer(data, size);
+}

@@ -58,7 +58,7 @@ static const llmux_json_t *written(apr_pool_t *p,
     return v;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static int fuzz_writer(const uint8_t *data, size_t size)
 {
     llmux_slice_t text = { (const char *)data + 1, size ? size - 1 : 0 };
     static apr_pool_t *root;
