@@ -69,7 +69,7 @@ struct llmux_exchange_t {
     unsigned headers_sent : 1;      /* no other status any more */
     unsigned content_sent : 1;      /* no other deployment any more */
     unsigned settled : 1;
-    unsigned clogged : 1;           /* the client takes no more for now */
+    unsigned clogged : 1;           /* the client takes no more yet */
     unsigned gone : 1;              /* the client left */
 };
 

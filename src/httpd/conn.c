@@ -156,7 +156,7 @@ int conn_ends_aboard(void)
 void conn_held_up(conn_ctx_t *cc, turn_e turn)
 {
     cc->seat->held_up++;
-    if (turn != TURN_WAITS) {
+    if (turn != TURN_WAITS && cc->ended_aboard) {
         apr_atomic_inc32(&late_ends);
     }
 }
@@ -189,6 +189,7 @@ static int take_seat(conn_ctx_t *cc, const char *line)
 
 void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx)
 {
+    cc->ended_aboard = ctx->aboard;
     if (ctx->aboard) {
         apr_atomic_inc32(&ends);
     }

@@ -70,6 +70,7 @@ typedef struct conn_ctx_t {
     /* riding */
     int rides;                  /* a loop may have it when it is answered */
     int boards;                 /* ... and has it next, with its request */
+    int ended_aboard;           /* its last request had come with it */
     seat_t *seat;               /* NULL = it never was to */
 } conn_ctx_t;
 

@@ -237,10 +237,13 @@ int request_drive(request_ctx_t *ctx)
             return 0;
         }
     }
+    if (!ends_here(ctx)) {
+        return 0;
+    }
     if (cc) {
         conn_remember(cc, ctx);
     }
-    return ends_here(ctx);
+    return 1;
 }
 
 void request_finish(request_ctx_t *ctx)

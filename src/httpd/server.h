@@ -182,7 +182,7 @@ int sink_must_flush(const request_rec *r);
 void sink_init(void);
 
 /** Lets httpd's last filter send what it can of what it holds.
- * @return APR_EAGAIN: the client takes no more for now */
+ * @return APR_EAGAIN: the client takes no more yet */
 apr_status_t conn_push(conn_rec *c);
 
 /* wait.c */
