@@ -37,7 +37,7 @@ targets() {
 # The sources that a target is for, from its "covers:" comment.
 covered_by() {
     tr '\n' ' ' <"fuzz/$1.c" | sed 's/\*\//\n/g' |
-        sed -n 's/.*covers:\(.*\)/\1/p' | tr -d '*' | head -n 1
+        sed -n 's/.*covers:\(.*\)/\1/p' | tr -d '*' | sed -n 1p
 }
 
 build_all() {

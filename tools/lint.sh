@@ -103,6 +103,13 @@ shellchecks() {
     shell_scripts | xargs -0 shellcheck --severity=style -e SC2317,SC2016
 }
 
+# With pipefail, who leaves a pipe early ends its writer, now and then, by
+# SIGPIPE, and with it the script: sed -n 1p reads all, head does not.
+early_leavers() {
+    ! shell_scripts | xargs -0 -r grep -nP \
+        '^[^#]*\|\s*(head\b|grep -\w*[qm]|sed [^|]*\dq\b)' /dev/null
+}
+
 cppchecks() {
     cppcheck --quiet --std=c99 --language=c --inline-suppr -Iinclude \
         --enable=warning,performance,portability \
@@ -126,6 +133,7 @@ check "no line of code over $widest" widths
 check 'files end with a line end' last_lines
 check 'perl -wc' perl_files
 check 'bash -n' shells
+check 'pipes are read to their end' early_leavers
 if_there shellcheck shellcheck shellchecks
 if_there gcc 'gcc: no warnings' compiles_with gcc . '-O2 -g'
 if_there clang 'clang: no warnings' compiles_with clang clang '-O1 -g' \
