@@ -139,6 +139,7 @@ replay:                                    ## feed the fuzz corpora to the targe
 	@$(MAKE) --no-print-directory test T=t/90-corpora.t
 
 lint:                                      ## what compilers and linters complain about
+	@tools/deps.sh run build test lint
 	@tools/lint.sh
 
 bench: all                                 ## compare with ProxyPass and nginx

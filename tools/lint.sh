@@ -113,7 +113,8 @@ early_leavers() {
 cppchecks() {
     cppcheck --quiet --std=c99 --language=c --inline-suppr -Iinclude \
         --enable=warning,performance,portability \
-        --suppress=missingIncludeSystem --error-exitcode=1 src mod_llmux.c
+        '-DAPR_STRINGIFY(n)=#n' --suppress=missingIncludeSystem \
+        --error-exitcode=1 src mod_llmux.c
 }
 
 # if_there COMMAND NAME FUNCTION ARGUMENT...

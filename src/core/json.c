@@ -411,7 +411,7 @@ const llmux_json_t *llmux_json_parse(apr_pool_t *p, llmux_slice_t text,
 
 int llmux_json_is_object(apr_pool_t *p, llmux_slice_t text)
 {
-    llmux_json_t top;
+    llmux_json_t top = { 0 };
     /* With nothing below the top recorded, one node is room enough. */
     llmux_json_parser_t ps = { .nodes = &top, .cap = 1, .limit = 0 };
 

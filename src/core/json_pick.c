@@ -395,6 +395,7 @@ static const char *read_members(pick_t *ps, const char *p,
 {
     const llmux_json_pick_t *next = picks;
 
+    /* cppcheck-suppress ctuuninitvar; closers are written before read */
     if (ps->level == LLMUX_JSON_DEPTH_MAX) {
         return NULL;
     }

@@ -168,7 +168,7 @@ const llmux_secret_t *llmux_secret_read(apr_pool_t *p, const char *spec,
                                         const char **err)
 {
     llmux_slice_t s = llmux_slice(spec);
-    const char *ignored;
+    const char *ignored = NULL;
 
     err = err ? err : &ignored;
     *err = NULL;

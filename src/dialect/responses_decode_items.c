@@ -132,8 +132,9 @@ part_t *llmux_responses_part(decoder_t *d, part_t **list, apr_int64_t index,
                          && (*list)->block != block))) {
         list = &(*list)->next;
     }
-    if (*list && (*list)->index == index) {
-        return *list;
+    part = *list;
+    if (part && part->index == index) {
+        return part;
     }
     if (++d->parts > LLMUX_RESPONSES_PARTS_MAX) {
         bad(d, "The provider's answer has too many parts.");
