@@ -76,8 +76,9 @@ static int is_waited_for(const llmux_wait_t *wait, int fd)
     return i < wait->count;
 }
 
-/* Given back to its pool, a connection speaks to others. */
-static void forget(nest_t *n, const llmux_wait_t *wait)
+/* Given back to its pool, a connection speaks to others; closed, its number
+ * may be another's already, which this set does not know. */
+static void unwatch(nest_t *n, const llmux_wait_t *wait)
 {
     int i;
 
@@ -142,7 +143,7 @@ apr_status_t nest_watch(nest_t *n, const llmux_wait_t *wait,
     if (!make(n)) {
         return errno;
     }
-    forget(n, wait);
+    unwatch(n, wait);
     return watch_all(n, wait) && arm(n, wait, tick) ? APR_SUCCESS : errno;
 }
 
