@@ -60,6 +60,7 @@
 #define LLMUX_CITED_TEXT_MAX      (1u << 20)   /* answer text within which citations are located */
 #define LLMUX_PARTS_MAX           64           /* parts of an answer that citations may count by */
 #define LLMUX_CITES_MAX           1024         /* citations of one answer */
+#define LLMUX_SOURCES_MAX         (1u << 18)   /* a list of sources beside an answer */
 #define LLMUX_SIGNED_MAX          (1u << 20)   /* what AWS signs of a request, without its body */
 #define LLMUX_WEB_IDENTITY_MAX    20000        /* a token that STS takes */
 #define LLMUX_METADATA_TOKEN_MAX  1024         /* a session with the metadata service */

@@ -200,6 +200,7 @@ static void emit_finish(decoder_t *d, choice_t *c)
     llmux_event_t ev = { .kind = LLMUX_EV_FINISH, .cand = c->index,
                          .text = c->reason, .stop = c->stop };
 
+    llmux_openai_decode_emit_sources(d, c);
     llmux_openai_decode_close(d, c);
     llmux_openai_decode_close_calls(d, c);
     ev.finish = finish_kind(c);
@@ -396,6 +397,7 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
     for (v = llmux_json_first(list); v; v = llmux_json_next(list, v)) {
         choice(d, v, n++);
     }
+    llmux_openai_decode_note_sources(d, body);
     usage(d, llmux_json_get(llmux_json_get(body, "x_groq"), "usage"));
     usage(d, llmux_json_get(body, "usage"));
 }

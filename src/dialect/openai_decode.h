@@ -3,7 +3,7 @@
  *
  * openai_decode.c takes payloads apart and sees to their end,
  * openai_decode_parts.c reads what a message says, openai_decode_calls.c the
- * calls in it.
+ * calls in it, openai_decode_sources.c what is cited beside it.
  */
 
 #ifndef LLMUX_OPENAI_DECODE_H
@@ -35,6 +35,7 @@ typedef struct llmux_openai_cand_t {
     llmux_openai_call_t *calls; /* the latest first */
     int spoke, called, refused; /* text or an image, a call, a refusal was
                                  * emitted */
+    int cited;                  /* within the message */
     int finished;
     llmux_finish_e finish;
     llmux_slice_t reason, stop;
@@ -50,6 +51,7 @@ typedef struct llmux_openai_decode_t {
     apr_size_t held;            /* bytes of arguments, ids and names kept */
     int is_whole;
     llmux_usage_t usage;
+    llmux_buf_t *sources;       /* the latest list of them; NULL for none */
 } llmux_openai_decode_t;
 
 /* ---- reading --------------------------------------------------------- */
@@ -139,6 +141,13 @@ typedef struct llmux_openai_fragment_t {
 void llmux_openai_decode_fragment(llmux_openai_decode_t *d,
                                   llmux_openai_cand_t *c,
                                   const llmux_openai_fragment_t *f);
+
+/** What the answer rests on, by a list beside its choices: kept, and told at
+ * the end of a candidate's text. */
+void llmux_openai_decode_note_sources(llmux_openai_decode_t *d,
+                                      const llmux_json_t *body);
+void llmux_openai_decode_emit_sources(llmux_openai_decode_t *d,
+                                      const llmux_openai_cand_t *c);
 
 /** Texts, where there is nothing else. */
 void llmux_openai_decode_said(llmux_openai_decode_t *d,

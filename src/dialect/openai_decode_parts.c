@@ -292,6 +292,7 @@ static void citation(decoder_t *d, choice_t *c, const llmux_json_t *v)
     }
     if (llmux_json_is(llmux_json_get(v, "type"), "url_citation")
         && !empty(cite.url)) {
+        c->cited = 1;
         open_block(d, c, LLMUX_BLOCK_TEXT);
         ev.key = c->key;
         llmux_decoder_emit(&d->base, &ev);

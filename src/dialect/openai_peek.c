@@ -59,17 +59,19 @@ static const llmux_json_pick_t choice[] = {
 };
 
 static const llmux_json_pick_t payload[] = {
-    { ROW("id",                 ID),          ANY,       NULL },
-    { ROW("object",             OBJECT),      ANY,       NULL },
-    { ROW("created",            CREATED),     ANY,       NULL },
-    { ROW("model",              MODEL),       ANY,       NULL },
-    { ROW("service_tier",       TIER),        ANY,       NULL },
-    { ROW("system_fingerprint", FINGERPRINT), ANY,       NULL },
-    { ROW("choices",            CHOICES),     LIST,      choice },
-    { ROW("usage",              USAGE),       OBJECT,    NULL },
-    { ROW("obfuscation",        PADDING),     ANY,       NULL },
-    { ROW("error",              ERROR),       NULL_ONLY, NULL },
-    { ROW("x_groq",             GROQ),        NULL_ONLY, NULL },
+    { ROW("id",                 ID),          ANY,        NULL },
+    { ROW("object",             OBJECT),      ANY,        NULL },
+    { ROW("created",            CREATED),     ANY,        NULL },
+    { ROW("model",              MODEL),       ANY,        NULL },
+    { ROW("service_tier",       TIER),        ANY,        NULL },
+    { ROW("system_fingerprint", FINGERPRINT), ANY,        NULL },
+    { ROW("choices",            CHOICES),     LIST,       choice },
+    { ROW("usage",              USAGE),       OBJECT,     NULL },
+    { ROW("obfuscation",        PADDING),     ANY,        NULL },
+    { ROW("error",              ERROR),       NULL_ONLY,  NULL },
+    { ROW("x_groq",             GROQ),        NULL_ONLY,  NULL },
+    { ROW("citations",          CITATIONS),   EMPTY_LIST, NULL },
+    { ROW("search_results",     RESULTS),     EMPTY_LIST, NULL },
     LLMUX_JSON_PICK_END
 };
 

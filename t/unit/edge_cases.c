@@ -914,6 +914,13 @@ static const struct {
       "'annotations':[{'index':0,'type':'url_citation','url_citation':{'url':"
       "'u'~'annotations':[{'index':1,'type':'url_citation','url_citation':"
       "{'url':'v'", NULL },
+    { "sources beside an answer become citations of its text",
+      "openai", 0,
+      "{'citations':['u'],'search_results':[{'title':'t','url':'u'}],"
+      "'choices':[{'message':{'content':'d\xc3\xa9j\xc3\xa0'},'finish_reason':"
+      "'stop'}]}",
+      "'annotations':[{'type':'url_citation','url_citation':{'url':'u','title'"
+      ":'t','start_index':0,'end_index':0}}]", NULL },
     { "5.2 sound is not lost",
       "gemini", 0,
       "{'candidates':[{'content':{'parts':[{'inlineData':{'mimeType':"

@@ -164,6 +164,26 @@ static const struct {
       "logprobs 0 [{\"token\":\"Hi\",\"logprob\":-0.1}]\n"
       "cite 0 https://e.x title=t 0..2\nclose 0\nopen 1 media\n"
       "media 1 image/png AAAA\nclose 1\nfinish 0 stop as stop\nend\n" },
+    { "sources beside the answer: the last list holds",
+      "{'id':'c1','created':7,'model':'m','citations':['https://e.y'],"
+      "'search_results':[{'url':'https://e.y'}],'choices':[{'index':0,'delta':{'content':'Hi'}}]}\n"
+      "{'id':'c1','model':'m','citations':['https://e.x','https://e.y'],"
+      "'search_results':[{'title':'t','url':'https://e.x','date':null},7,"
+      "{'url':'https://e.y'},{'title':'no address'}],"
+      "'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\n" STOP,
+      START "open 0 text\ntext 0 Hi\ncite 0 https://e.x title=t -1..-1\n"
+      "cite 0 https://e.y -1..-1\nclose 0\nfinish 0 stop as stop\nend\n" },
+    { "sources beside the answer are addresses, after its end",
+      C0 "'delta':{'content':'Hi'},'finish_reason':'stop'}]}\n"
+      "{'choices':[],'citations':['https://e.x']}\n[DONE]",
+      START "open 0 text\ntext 0 Hi\ncite 0 https://e.x -1..-1\nclose 0\n"
+      "finish 0 stop as stop\nend\n" },
+    { "sources within and beside the answer are said once",
+      C0 "'delta':{'content':'Hi','annotations':[{'type':'url_citation',"
+      "'url_citation':{'url':'https://e.x'}}]}}]}\n"
+      "{'choices':[],'citations':['https://e.x']}\n" STOP,
+      START "open 0 text\ntext 0 Hi\ncite 0 https://e.x -1..-1\nclose 0\n"
+      "finish 0 stop as stop\nend\n" },
     { "sound, in pieces, and its words",
       C0 "'delta':{'content':null,'audio':{'id':'a1','transcript':'Hi'}}}]}\n"
       C0 "'delta':{'audio':{'data':'//tw'}}}]}\n"
