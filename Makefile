@@ -157,7 +157,7 @@ soak:                                      ## mixed traffic for SOAK_SECONDS=600
 docs: $(BUILD)/tools/directives            ## write docs/directives.md anew from settings.def
 	$< > docs/directives.md
 
-install: all                               ## put module, conf, sql and data where they belong (DESTDIR=...)
+install: all                               ## put module, conf and data where they belong (DESTDIR=...)
 	@tools/install.sh
 
 uninstall:                                 ## take them away again; a configuration that was edited stays
@@ -167,7 +167,7 @@ fresh:                                     ## prove the README on a bare Debian 
 	@tools/fresh.sh
 
 clean:                                     ## remove what was built; build/state and its master key stay
-	rm -rf $(addprefix $(BUILD)/,obj unit fuzz tools asan race clang libfuzzer coverage planted found run fresh soak httpd-* \
-	    bench* libllmux.a mod_llmux.so)
+	rm -rf $(addprefix $(BUILD)/,obj unit fuzz tools asan race clang libfuzzer coverage planted found run fresh \
+	    fresh.log soak analyzer *-?????? bench* libllmux.a mod_llmux.so pools.so)
 
 .PHONY: all units fuzzers help deps run test asan race fuzz replay lint bench soak docs install uninstall fresh clean

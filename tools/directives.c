@@ -88,7 +88,11 @@ typedef struct {
 /* The largest unit that leaves a whole number. */
 static void print_in(const unit_t *unit, long long n)
 {
-    while (unit->size > 1 && (n < unit->size || n % unit->size)) {
+    if (!n) {
+        printf("`0`");
+        return;
+    }
+    while (unit[1].name && (n < unit->size || n % unit->size)) {
         unit++;
     }
     printf("`%lld%s`", n / unit->size, unit->name);
@@ -98,12 +102,13 @@ static void print_bound(const row_t *r, long long n)
 {
     static const unit_t times[] = {
         { 3600000000LL, "h" }, { 60000000LL, "m" }, { 1000000LL, "s" },
-        { 1000LL, "ms" }, { 1LL, "us" }
+        { 1000LL, "ms" }, { 0, NULL }
     };
     static const unit_t sizes[] = {
-        { 1LL << 30, "G" }, { 1LL << 20, "M" }, { 1LL << 10, "K" }, { 1LL, "" }
+        { 1LL << 30, "G" }, { 1LL << 20, "M" }, { 1LL << 10, "K" }, { 1LL, "" },
+        { 0, NULL }
     };
-    static const unit_t counts[] = { { 1LL, "" } };
+    static const unit_t counts[] = { { 1LL, "" }, { 0, NULL } };
 
     print_in(r->kind == TIME ? times : r->kind == SIZE ? sizes : counts, n);
 }

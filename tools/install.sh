@@ -1,5 +1,5 @@
 #!/bin/bash
-# install.sh - puts the module, its configuration, the SQL and the data where
+# install.sh - puts the module, its configuration and its data where
 # httpd looks for them, and says what to do next. `make install` builds first.
 #
 #   tools/install.sh [--uninstall]
@@ -87,7 +87,7 @@ install_all() {
     put_load
     put_conf conf/llmux.conf "$conf"
     put_conf conf/llmux-mpm.conf "$mpm"
-    for file in sql/* data/*; do
+    for file in data/*; do
         [ ! -f "$file" ] || put 644 "$file" "$share/$file"
     done
     next_steps
@@ -121,10 +121,10 @@ uninstall_all() {
     take "$load"
     take_conf conf/llmux.conf "$conf"
     take_conf conf/llmux-mpm.conf "$mpm"
-    for file in sql/* data/*; do
+    for file in data/*; do
         take "$share/$file"
     done
-    rmdir "$dest$share/sql" "$dest$share/data" "$dest$share" 2>/dev/null || true
+    rmdir "$dest$share/data" "$dest$share" 2>/dev/null || true
 }
 
 take_link() {

@@ -180,7 +180,7 @@ say_taken() {
         "make run PORT=$((PORT < 65535 ? PORT + 1 : 8081))"
 }
 
-# Enough descriptors for two per stream, if the system lets us.
+# Enough descriptors, four for each stream, if the system lets us.
 raise_files() {
     local want=65536 hard
 

@@ -81,8 +81,9 @@ conn_ctx_t *conn_ctx(const conn_rec *c);
 apr_bucket_brigade *conn_brigade(conn_ctx_t *cc);
 
 /** Too many of this child's workers are busy to use one for that: more than
- * half; or three quarters, of whom so many may have lent their connections to
- * loops, which sleep and come back soon; or all but one. */
+ * half; three quarters for who gets aboard a loop, where workers only sleep and
+ * come back soon; seven eighths for who rides already. And of the first two
+ * never the last two workers. */
 int workers_are_scarce(use_e use);
 
 /** In each child. */
