@@ -4,7 +4,7 @@
  * whole they must be JSON that says the same words when decoded again.
  *
  * covers: src/dialect/completions_decode.c src/dialect/completions_encode.c
- *         src/dialect/completions_logprobs.c
+ *         src/dialect/completions_logprobs.c src/dialect/openai_answer.c
  */
 
 #include <stdint.h>

@@ -35,8 +35,6 @@ my %unsaid = (
     # What was looked for beside the answer.
     'prompt_filter_results' => 'Azure\'s filter on what was asked',
     'choices.content_filter_results' => 'Azure\'s filter on what was said',
-    'citations' => 'addresses for the marks in one vendor\'s text',
-    'search_results' => 'the same sources, with titles',
     # Of what was counted, what nobody else counts.
     (map { ("usage.$_" => 'what it cost') }
         qw(cost cost_details cost_in_usd_ticks)),
@@ -236,9 +234,28 @@ sub recorded
     $answer->{object} //= 'chat.completion';
     $answer->{id} //= $own_answer;
     $answer->{created} ||= $own_time;
+    cite_sources($answer);
     fill_choice($_) for @{ $answer->{choices} };
     add_up($answer->{usage}) if $answer->{usage};
     return $answer;
+}
+
+# What it rests on, said beside it: where in the text, nobody knows.
+sub cite_sources
+{
+    my ($answer) = @_;
+    my $urls = delete $answer->{citations};
+    my $sources = delete $answer->{search_results}
+        || [map { { url => $_ } } @{ $urls || [] }];
+    my @cites = map { said({ url => $_->{url}, title => $_->{title},
+                             content => $_->{snippet}, start_index => 0,
+                             end_index => 0 }) } @$sources;
+
+    return if !@cites;
+    $_->{message}{annotations} = [map { { type => 'url_citation',
+                                          url_citation => $_ } } @cites]
+        for @{ $answer->{choices} };
+    return;
 }
 
 sub fill_choice

@@ -50,8 +50,17 @@ int llmux_slice_starts(llmux_slice_t s, const char *text);
 /** Are both present and equal? */
 int llmux_slice_equal(llmux_slice_t a, llmux_slice_t b);
 
-/** Is it empty, absent, or only JSON white space? */
+/** White space as JSON has it; XML has the same. */
+static inline int llmux_char_is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/** Is it empty, absent, or only such white space? */
 int llmux_slice_blank(llmux_slice_t s);
+
+/** The slice as a C string in lower case, cut to what `size` bytes hold. */
+void llmux_slice_lower(char *to, apr_size_t size, llmux_slice_t s);
 
 /** How many code points it has, if it is UTF-8. */
 apr_int64_t llmux_slice_points(llmux_slice_t s);
@@ -80,9 +89,6 @@ void llmux_buf_add_slice(llmux_buf_t *b, llmux_slice_t s);
 
 /** Makes room for `more` bytes at once, where the size is known before. */
 void llmux_buf_reserve(llmux_buf_t *b, apr_size_t more);
-
-/** Takes `n` bytes away at the front. */
-void llmux_buf_consume(llmux_buf_t *b, apr_size_t n);
 
 /** Empties it (also clears `failed`), keeping at most a small allocation. */
 void llmux_buf_reset(llmux_buf_t *b);
@@ -299,6 +305,10 @@ void llmux_jw_opt_bool(llmux_jw_t *w, const char *name, llmux_tri_e yes);
 
 /** Appends the characters with JSON escapes, without quotes. */
 void llmux_json_escape(llmux_buf_t *out, llmux_slice_t s);
+
+/** Appends JSON text without its line ends, which would end an event. They
+ * cannot stand within a string, so nothing is lost. */
+void llmux_json_one_line(llmux_buf_t *out, llmux_slice_t json);
 
 /** Is this text JSON, and is the value an object? Scratch is in `p`. */
 int llmux_json_is_object(apr_pool_t *p, llmux_slice_t text);

@@ -481,9 +481,6 @@ void llmux_stream_end(llmux_stream_t *s);
 /** Has END or ERROR been emitted? */
 int llmux_stream_ended(const llmux_stream_t *s);
 
-/** Does it lie between two events of the wire? */
-int llmux_stream_at_border(const llmux_stream_t *s);
-
 /** The whole body's bytes so far (not streamed), for passing them on. */
 llmux_slice_t llmux_stream_body(const llmux_stream_t *s);
 

@@ -40,7 +40,6 @@ typedef struct llmux_record_t {
     int switched;               /* not all of them with one deployment */
     llmux_end_e end;
     apr_time_t began, asked, first, ended;  /* 0 = did not happen */
-    apr_int64_t bytes_in, bytes_out;
 } llmux_record_t;
 
 /** Appends the record's members to an open JSON object. */

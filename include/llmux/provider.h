@@ -51,9 +51,6 @@ typedef struct llmux_kind_t {
 /** By name or alias ("together_ai" is together), or NULL. */
 const llmux_kind_t *llmux_kind_named(const char *name);
 
-/** All of them, in the order of the table. */
-const llmux_kind_t *llmux_kinds(int *count);
-
 /** LLMUX_CAN_* by the name that LLMuxAbility uses, 0 if unknown. */
 unsigned int llmux_ability_named(const char *name);
 

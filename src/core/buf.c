@@ -18,11 +18,8 @@
 #define SMALL_MAX   (256u << 10)
 #define MAPPED_SIZE (1u << 20)
 
-/* What `pub.data` points into. Consumed bytes stay in front of it until their
- * room is needed, so that eating a large buffer in small bites is linear. */
 typedef struct buf_t {
     llmux_buf_t pub;                /* first: the caller's pointer is ours */
-    char *block;                    /* pub.cap bytes */
     char *first;                    /* the pool's; all else is malloc's */
     apr_size_t first_cap;
     apr_pool_t *pool;
@@ -33,10 +30,10 @@ static apr_status_t free_block(void *data)
 {
     buf_t *b = data;
 
-    if (b->block != b->first) {
-        free(b->block);
+    if (b->pub.data != b->first) {
+        free(b->pub.data);
     }
-    b->block = b->pub.data = NULL;
+    b->pub.data = NULL;
     b->pub.len = b->pub.cap = 0;
     return APR_SUCCESS;
 }
@@ -50,17 +47,9 @@ llmux_buf_t *llmux_buf_create(apr_pool_t *p, apr_size_t max)
     return &b->pub;
 }
 
-static void move_to_front(buf_t *b)
-{
-    if (b->pub.data != b->block) {
-        memmove(b->block, b->pub.data, b->pub.len + 1);
-        b->pub.data = b->block;
-    }
-}
-
 static void set_block(buf_t *b, char *block, apr_size_t cap)
 {
-    b->block = b->pub.data = block;
+    b->pub.data = block;
     b->pub.cap = cap;
 }
 
@@ -76,14 +65,14 @@ static void take_first(buf_t *b, apr_size_t need)
 /* Same as realloc, but that the first block stays where it is. */
 static char *bigger(buf_t *b, apr_size_t cap)
 {
-    char *block;
+    char *old = b->pub.data, *block;
 
-    if (b->block && b->block != b->first) {
-        return realloc(b->block, cap);
+    if (old && old != b->first) {
+        return realloc(old, cap);
     }
     block = malloc(cap);
-    if (block && b->block) {
-        memcpy(block, b->block, b->pub.cap);
+    if (block && old) {
+        memcpy(block, old, b->pub.cap);
     }
     return block;
 }
@@ -93,7 +82,7 @@ static int enlarge(buf_t *b, apr_size_t need)
     apr_size_t cap = b->pub.cap * 2;
     char *block;
 
-    if (!b->block && need <= (b->first ? b->first_cap : FIRST_MAX)) {
+    if (!b->pub.data && need <= (b->first ? b->first_cap : FIRST_MAX)) {
         take_first(b, need);
         return 1;
     }
@@ -120,7 +109,6 @@ static int enlarge(buf_t *b, apr_size_t need)
 /* Makes room for `more` bytes and a NUL behind what is there. */
 static int reserve(buf_t *b, apr_size_t more)
 {
-    apr_size_t eaten = b->block ? (apr_size_t)(b->pub.data - b->block) : 0;
     apr_size_t need;
 
     if (b->pub.failed || more > b->pub.max - b->pub.len) {
@@ -128,16 +116,7 @@ static int reserve(buf_t *b, apr_size_t more)
         return 0;
     }
     need = b->pub.len + more + 1;
-    if (need <= b->pub.cap - eaten) {
-        return 1;
-    }
-    move_to_front(b);
-    /* Moving alone pays off only if it frees as much as it moves. */
-    if (need <= b->pub.cap
-        && (eaten >= b->pub.len || b->pub.cap > b->pub.max)) {
-        return 1;
-    }
-    if (!enlarge(b, need)) {
+    if (need > b->pub.cap && !enlarge(b, need)) {
         b->pub.failed = 1;
         return 0;
     }
@@ -180,8 +159,7 @@ void llmux_buf_add_slice(llmux_buf_t *b, llmux_slice_t s)
 /* Bytes of room behind the text, its NUL included. */
 static apr_size_t room(const buf_t *b)
 {
-    apr_size_t here = b->pub.cap - (apr_size_t)(b->pub.data - b->block)
-        - b->pub.len;
+    apr_size_t here = b->pub.cap - b->pub.len;
     apr_size_t allowed = b->pub.max - b->pub.len + 1;
 
     return here < allowed ? here : allowed;
@@ -213,22 +191,6 @@ void llmux_buf_addf(llmux_buf_t *pub, const char *fmt, ...)
     pub->data[pub->len] = '\0';
 }
 
-void llmux_buf_consume(llmux_buf_t *b, apr_size_t n)
-{
-    if (n >= b->len) {
-        n = b->len;
-    }
-    if (!n) {
-        return;
-    }
-    b->data += n;
-    b->len -= n;
-    if (!b->len) {
-        b->data = ((buf_t *)b)->block;
-        b->data[0] = '\0';
-    }
-}
-
 void llmux_buf_reset(llmux_buf_t *pub)
 {
     buf_t *b = (buf_t *)pub;
@@ -238,7 +200,6 @@ void llmux_buf_reset(llmux_buf_t *pub)
     }
     pub->failed = 0;
     pub->len = 0;
-    pub->data = b->block;
     if (pub->data) {
         pub->data[0] = '\0';
     }

@@ -99,7 +99,7 @@ static inline const char *record(llmux_json_parser_t *ps, const char *at,
 
 static inline const char *skip_space(const char *p, const char *end)
 {
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) {
+    while (p < end && llmux_char_is_space(*p)) {
         p++;
     }
     return p;

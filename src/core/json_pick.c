@@ -21,14 +21,9 @@ typedef struct pick_t {
     char closers[LLMUX_JSON_DEPTH_MAX];
 } pick_t;
 
-static int is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
 static const char *skip_spaces(const char *p)
 {
-    while (is_space(*p)) {
+    while (llmux_char_is_space(*p)) {
         p++;
     }
     return p;
@@ -427,7 +422,7 @@ int llmux_json_pick(llmux_slice_t text, const llmux_json_pick_t *picks,
     pick_t ps;
 
     memset(slots, 0, (apr_size_t)count * sizeof(*slots));
-    while (end > p && is_space(end[-1])) {
+    while (end > p && llmux_char_is_space(end[-1])) {
         end--;
     }
     if (end == p || end[-1] != '}' || text.len > LLMUX_JSON_NODES_MAX) {

@@ -57,6 +57,18 @@ void llmux_json_escape(llmux_buf_t *out, llmux_slice_t s)
     llmux_buf_add(out, from, (apr_size_t)(end - from));
 }
 
+void llmux_json_one_line(llmux_buf_t *out, llmux_slice_t json)
+{
+    apr_size_t i, from = 0;
+
+    for (i = 0; i <= json.len; i++) {
+        if (i == json.len || json.data[i] == '\n' || json.data[i] == '\r') {
+            llmux_buf_add(out, json.data + from, i - from);
+            from = i + 1;
+        }
+    }
+}
+
 llmux_jw_t llmux_jw(llmux_buf_t *out)
 {
     llmux_jw_t w = { out, 0 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <apr_cstr.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 llmux_slice_t llmux_slice(const char *s)
@@ -60,13 +61,21 @@ int llmux_slice_blank(llmux_slice_t s)
     apr_size_t i;
 
     for (i = 0; s.data && i < s.len; i++) {
-        char c = s.data[i];
-
-        if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+        if (!llmux_char_is_space(s.data[i])) {
             return 0;
         }
     }
     return 1;
+}
+
+void llmux_slice_lower(char *to, apr_size_t size, llmux_slice_t s)
+{
+    apr_size_t i;
+
+    for (i = 0; i < s.len && i < size - 1; i++) {
+        to[i] = (char)apr_tolower(s.data[i]);
+    }
+    to[i] = '\0';
 }
 
 apr_int64_t llmux_slice_points(llmux_slice_t s)

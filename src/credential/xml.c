@@ -15,11 +15,6 @@ typedef struct reader_t {
     int count;
 } reader_t;
 
-static int is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static int is_name(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
@@ -31,10 +26,10 @@ static llmux_slice_t trimmed(const char *from, const char *to)
 {
     llmux_slice_t s;
 
-    while (from < to && is_space(*from)) {
+    while (from < to && llmux_char_is_space(*from)) {
         from++;
     }
-    while (from < to && is_space(to[-1])) {
+    while (from < to && llmux_char_is_space(to[-1])) {
         to--;
     }
     s.data = from;
@@ -110,7 +105,7 @@ static int close_element(reader_t *r, const char *from)
 {
     llmux_slice_t closed = name(r);
 
-    while (r->at < r->end && is_space(*r->at)) {
+    while (r->at < r->end && llmux_char_is_space(*r->at)) {
         r->at++;
     }
     if (r->at == r->end || *r->at++ != '>' || !r->depth

@@ -104,11 +104,6 @@ block_t *llmux_anthropic_block_start(encoder_t *e, const llmux_event_t *ev,
 
 /* ---- the end of arguments -------------------------------------------- */
 
-static int is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 static void scan_string(llmux_args_scan_t *s, char c)
 {
     if (s->escaped) {
@@ -124,7 +119,7 @@ static void scan_string(llmux_args_scan_t *s, char c)
 
 static void scan_outside(llmux_args_scan_t *s, char c)
 {
-    if (is_space(c)) {
+    if (llmux_char_is_space(c)) {
         return;
     }
     if (!s->depth && (s->whole || c != '{')) {
@@ -203,7 +198,7 @@ static int goes_out(const encoder_t *e, block_t *b)
     if (b->kind != LLMUX_BLOCK_CALL || b->live) {
         return 1;
     }
-    while (i < b->text->len && is_space(b->text->data[i])) {
+    while (i < b->text->len && llmux_char_is_space(b->text->data[i])) {
         i++;
     }
     b->live = e->how.streamed && !b->custom && i < b->text->len

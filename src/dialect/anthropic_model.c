@@ -131,17 +131,6 @@ static int version_of(const char *name, const char *at, const char *family)
     return version;
 }
 
-/* Lower case, cut at the length that a name may have. */
-static void fold(char *to, apr_size_t size, llmux_slice_t model)
-{
-    apr_size_t i;
-
-    for (i = 0; i < model.len && i < size - 1; i++) {
-        to[i] = (char)tolower((unsigned char)model.data[i]);
-    }
-    to[i] = '\0';
-}
-
 const llmux_claude_t *llmux_claude_named(llmux_slice_t model)
 {
     char name[LLMUX_MODEL_NAME_MAX + 1];
@@ -150,7 +139,7 @@ const llmux_claude_t *llmux_claude_named(llmux_slice_t model)
     const char *at = NULL;
     int version = 0;
 
-    fold(name, sizeof(name), model);
+    llmux_slice_lower(name, sizeof(name), model);
     for (row = claudes; row < end && !at; row++) {
         at = find(name, row->family);
         if (at) {

@@ -543,18 +543,13 @@ static void user_begins(builder_t *b)
 
 /* ---- the end --------------------------------------------------------- */
 
-static int is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* "final assistant content cannot end with trailing whitespace" */
 static void trim(builder_t *b, llmux_turn_t *t)
 {
     llmux_slice_t *text = &t->last->text;
     apr_size_t len = text->len;
 
-    while (len && is_space(text->data[len - 1])) {
+    while (len && llmux_char_is_space(text->data[len - 1])) {
         len--;
     }
     if (len && len < text->len && !is_thinking(t->last)) {

@@ -1,6 +1,5 @@
 /* bedrock_model.c - what a model at Bedrock can do, by its name. */
 
-#include <ctype.h>
 #include <string.h>
 
 #include "bedrock.h"
@@ -47,16 +46,6 @@ static const struct { unsigned int target, ours; } granted[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static void fold(char *to, apr_size_t size, llmux_slice_t model)
-{
-    apr_size_t i;
-
-    for (i = 0; i < model.len && i < size - 1; i++) {
-        to[i] = (char)tolower((unsigned char)model.data[i]);
-    }
-    to[i] = '\0';
-}
-
 /* Caching came with 3.7 here; schemas, and all that the vendor tests with
  * them, with 4.5. A version of 0 is newer than all that are known. */
 static unsigned int of_claude(const llmux_claude_t *c)
@@ -83,7 +72,7 @@ llmux_bedrock_model_t llmux_bedrock_model(const llmux_target_t *target)
     char name[LLMUX_MODEL_NAME_MAX + 1];
     apr_size_t i = 0;
 
-    fold(name, sizeof(name), target->model);
+    llmux_slice_lower(name, sizeof(name), target->model);
     while (!strstr(name, families[i].word)) {
         i++;
     }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "completions.h"
-#include "errors.h"
 #include "openai_answer.h"
 
 typedef struct choice_t {
@@ -267,14 +266,6 @@ static void start(decoder_t *d, const llmux_json_t *body)
     llmux_decoder_emit(&d->base, &ev);
 }
 
-static void fail(decoder_t *d, const llmux_json_t *body)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_ERROR };
-
-    ev.error = llmux_error_read(d->base.pool, 0, body);
-    llmux_decoder_emit(&d->base, &ev);
-}
-
 static void choice(decoder_t *d, const llmux_json_t *v, int n)
 {
     choice_t *c = find_choice(d, llmux_json_get(v, "index"), n);
@@ -283,22 +274,12 @@ static void choice(decoder_t *d, const llmux_json_t *v, int n)
         return;
     }
     if (llmux_json_get(v, "error")) {
-        fail(d, v);
+        llmux_openai_error_emit(&d->base, v);
         return;
     }
     text(d, c, str(d, llmux_json_get(v, "text")));
     logprobs(d, c, llmux_json_get(v, "logprobs"));
     note_finish(d, c, v);
-}
-
-static void usage(decoder_t *d, const llmux_json_t *v)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_USAGE, .usage = &d->usage };
-
-    if (llmux_json_kind(v) == LLMUX_JSON_OBJECT
-        && llmux_openai_usage_read(&d->usage, v)) {
-        llmux_decoder_emit(&d->base, &ev);
-    }
 }
 
 static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
@@ -309,7 +290,7 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
     int n = 0;
 
     if (llmux_openai_is_error(event_name, body)) {
-        fail(d, body);
+        llmux_openai_error_emit(base, body);
         return;
     }
     list = llmux_json_kind(list) == LLMUX_JSON_ARRAY ? list : NULL;
@@ -321,7 +302,7 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
     for (v = llmux_json_first(list); v; v = llmux_json_next(list, v)) {
         choice(d, v, n++);
     }
-    usage(d, llmux_json_get(body, "usage"));
+    llmux_openai_usage_emit(base, &d->usage, llmux_json_get(body, "usage"));
 }
 
 static void whole(llmux_decoder_t *base, const llmux_json_t *body)

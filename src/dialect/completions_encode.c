@@ -369,12 +369,7 @@ static void whole_end(encoder_t *e, llmux_buf_t *out)
             write_choice(e, &w, e->choices[i]);
         }
     }
-    llmux_jw_close(&w, ']');
-    if (llmux_usage_known(&e->usage)) {
-        llmux_jw_key(&w, "usage");
-        llmux_openai_usage_write(&w, &e->usage);
-    }
-    llmux_jw_close(&w, '}');
+    llmux_openai_whole_end(&w, &e->usage);
 }
 
 /* ---- the encoder ----------------------------------------------------- */

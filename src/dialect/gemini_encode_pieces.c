@@ -15,21 +15,6 @@ typedef llmux_gemini_source_t source_t;
 
 /* ---- calls and media ------------------------------------------------- */
 
-/* The value of a key as it stands, without its line ends, which would end the
- * event. They cannot stand within a string, so nothing is lost. */
-static void one_line(llmux_jw_t *w, llmux_slice_t json)
-{
-    apr_size_t i, from = 0;
-
-    for (i = 0; i <= json.len; i++) {
-        if (i == json.len || json.data[i] == '\n' || json.data[i] == '\r') {
-            llmux_buf_add(w->out, json.data + from, i - from);
-            from = i + 1;
-        }
-    }
-    w->comma = 1;
-}
-
 /* Free text is the one argument of a tool that takes it. */
 static void put_input(llmux_jw_t *w, llmux_slice_t text)
 {
@@ -52,7 +37,9 @@ void llmux_gemini_put_call(llmux_jw_t *w, const block_t *b)
         put_input(w, args);
     }
     else {
-        one_line(w, llmux_slice_blank(args) ? llmux_slice("{}") : args);
+        llmux_json_one_line(w->out, llmux_slice_blank(args)
+                                        ? llmux_slice("{}") : args);
+        w->comma = 1;
     }
     if (b->id->len) {
         llmux_jw_key(w, "id");

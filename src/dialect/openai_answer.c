@@ -1,6 +1,7 @@
 /* openai_answer.c - what answers of chat completions and of the legacy
  * completions have alike. */
 
+#include "errors.h"
 #include "openai_answer.h"
 
 /* ---- in -------------------------------------------------------------- */
@@ -32,6 +33,14 @@ int llmux_openai_is_error(llmux_slice_t event_name, const llmux_json_t *body)
             || llmux_json_get(body, "statusCode")
             || llmux_json_kind(llmux_json_get(body, "message"))
                    == LLMUX_JSON_STRING);
+}
+
+void llmux_openai_error_emit(llmux_decoder_t *d, const llmux_json_t *body)
+{
+    llmux_event_t ev = { .kind = LLMUX_EV_ERROR };
+
+    ev.error = llmux_error_read(d->pool, 0, body);
+    llmux_decoder_emit(d, &ev);
 }
 
 /* ---- out ------------------------------------------------------------- */
@@ -77,4 +86,14 @@ void llmux_openai_stream_error(llmux_buf_t *out, const llmux_error_t *err)
     llmux_buf_adds(out, "data: ");
     llmux_openai_error_write(out, err, NULL);
     llmux_buf_adds(out, "\n\n");
+}
+
+void llmux_openai_whole_end(llmux_jw_t *w, const llmux_usage_t *usage)
+{
+    llmux_jw_close(w, ']');
+    if (llmux_usage_known(usage)) {
+        llmux_jw_key(w, "usage");
+        llmux_openai_usage_write(w, usage);
+    }
+    llmux_jw_close(w, '}');
 }

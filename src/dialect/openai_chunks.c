@@ -21,21 +21,6 @@ static void begin(encoder_t *e, choice_t *c, llmux_buf_t *out,
     llmux_jw_open(w, '{');
 }
 
-/* JSON text without its line ends, which would end the event. They cannot
- * stand within a string, so nothing is lost. */
-static void one_line(llmux_jw_t *w, llmux_slice_t json)
-{
-    apr_size_t i, from = 0;
-
-    for (i = 0; i <= json.len; i++) {
-        if (i == json.len || json.data[i] == '\n' || json.data[i] == '\r') {
-            llmux_buf_add(w->out, json.data + from, i - from);
-            from = i + 1;
-        }
-    }
-    w->comma = 1;
-}
-
 static void end(encoder_t *e, llmux_jw_t *w, llmux_slice_t logprobs,
                 const char *finish)
 {
@@ -44,7 +29,8 @@ static void end(encoder_t *e, llmux_jw_t *w, llmux_slice_t logprobs,
     if (logprobs.data) {
         llmux_jw_open(w, '{');
         llmux_jw_key(w, "content");
-        one_line(w, logprobs);
+        llmux_json_one_line(w->out, logprobs);
+        w->comma = 1;
         llmux_jw_key(w, "refusal");
         llmux_jw_null(w);
         llmux_jw_close(w, '}');

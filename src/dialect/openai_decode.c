@@ -1,7 +1,6 @@
 /* openai_decode.c - chat completions' answers, whole and streamed, become
  * events: payloads, candidates, and how they end. */
 
-#include "errors.h"
 #include "openai_decode.h"
 #include "openai_peek.h"
 
@@ -332,22 +331,9 @@ static void message(decoder_t *d, choice_t *c, const llmux_json_t *m,
     }
 }
 
-static void fail(decoder_t *d, const llmux_json_t *body)
-{
-    llmux_event_t ev = { .kind = LLMUX_EV_ERROR };
-
-    ev.error = llmux_error_read(d->base.pool, 0, body);
-    llmux_decoder_emit(&d->base, &ev);
-}
-
 static void usage(decoder_t *d, const llmux_json_t *v)
 {
-    llmux_event_t ev = { .kind = LLMUX_EV_USAGE, .usage = &d->usage };
-
-    if (llmux_json_kind(v) == LLMUX_JSON_OBJECT
-        && llmux_openai_usage_read(&d->usage, v)) {
-        llmux_decoder_emit(&d->base, &ev);
-    }
+    llmux_openai_usage_emit(&d->base, &d->usage, v);
 }
 
 /* Perplexity sends both members always: in a stream the message repeats what
@@ -365,7 +351,7 @@ static void choice(decoder_t *d, const llmux_json_t *v, int n)
         return;
     }
     if (llmux_json_get(v, "error")) {
-        fail(d, v);
+        llmux_openai_error_emit(&d->base, v);
         return;
     }
     message(d, c, m, v);
@@ -382,7 +368,7 @@ static void payload(llmux_decoder_t *base, llmux_slice_t event_name,
     int n = 0;
 
     if (llmux_openai_is_error(event_name, body)) {
-        fail(d, body);
+        llmux_openai_error_emit(base, body);
         return;
     }
     list = llmux_json_kind(list) == LLMUX_JSON_ARRAY ? list : NULL;

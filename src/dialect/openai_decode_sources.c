@@ -43,6 +43,7 @@ static void emit_source(decoder_t *d, const choice_t *c, apr_pool_t *scratch,
 
     cite.url = llmux_json_str(scratch, is_url ? v : llmux_json_get(v, "url"));
     cite.title = filled(llmux_json_str(scratch, llmux_json_get(v, "title")));
+    cite.quote = filled(llmux_json_str(scratch, llmux_json_get(v, "snippet")));
     if (!empty(cite.url)) {
         llmux_decoder_emit(&d->base, &ev);
     }

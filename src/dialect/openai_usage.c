@@ -239,6 +239,17 @@ int llmux_openai_usage_read(llmux_usage_t *to, const llmux_json_t *usage)
     return llmux_usage_input(&u) >= 0 || llmux_usage_output(&u) >= 0;
 }
 
+void llmux_openai_usage_emit(llmux_decoder_t *d, llmux_usage_t *to,
+                             const llmux_json_t *usage)
+{
+    llmux_event_t ev = { .kind = LLMUX_EV_USAGE, .usage = to };
+
+    if (llmux_json_kind(usage) == LLMUX_JSON_OBJECT
+        && llmux_openai_usage_read(to, usage)) {
+        llmux_decoder_emit(d, &ev);
+    }
+}
+
 /* ---- writing --------------------------------------------------------- */
 
 typedef struct part_t {

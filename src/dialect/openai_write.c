@@ -149,19 +149,10 @@ static void write_tools(llmux_openai_out_t *o)
     llmux_jw_close(&o->jw, ']');
 }
 
-static int is_custom(const llmux_chat_t *chat, llmux_slice_t name)
-{
-    const llmux_tool_t *tool = chat->tools;
-
-    while (tool && !llmux_slice_equal(tool->name, name)) {
-        tool = tool->next;
-    }
-    return tool && tool->custom;
-}
-
 static void write_named(llmux_openai_out_t *o, llmux_slice_t name)
 {
-    const char *type = is_custom(o->chat, name) ? "custom" : "function";
+    const char *type = llmux_writer_is_custom(o->chat, name) ? "custom"
+                                                             : "function";
 
     llmux_jw_open(&o->jw, '{');
     llmux_jw_key(&o->jw, "type");
@@ -270,26 +261,6 @@ static void write_sampling(llmux_openai_out_t *o)
 
 /* ---- reasoning ------------------------------------------------------- */
 
-/* Usual budgets of the efforts; between two, the nearer one. */
-static llmux_effort_e effort_of_budget(apr_int64_t tokens)
-{
-    static const struct { apr_int64_t below; llmux_effort_e effort; } rows[] = {
-        { 1,     LLMUX_EFFORT_NONE    },
-        { 1536,  LLMUX_EFFORT_MINIMAL },    /* 1024 */
-        { 5120,  LLMUX_EFFORT_LOW     },    /* 2048 */
-        { 12288, LLMUX_EFFORT_MEDIUM  },    /* 8192 */
-        { 24576, LLMUX_EFFORT_HIGH    }     /* 16384 */
-    };
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        if (tokens < rows[i].below) {
-            return rows[i].effort;
-        }
-    }
-    return LLMUX_EFFORT_XHIGH;              /* 32768 */
-}
-
 static void write_effort(llmux_openai_out_t *o)
 {
     llmux_effort_e effort = o->chat->effort;
@@ -298,7 +269,7 @@ static void write_effort(llmux_openai_out_t *o)
     if (budget.data) {
         llmux_warn(o->warnings, LLMUX_WARN_APPROX, "thinking.budget_tokens");
         if (effort == LLMUX_EFFORT_UNSET) {
-            effort = effort_of_budget(
+            effort = llmux_writer_effort(
                 apr_atoi64(llmux_slice_str(o->pool, budget)));
         }
     }

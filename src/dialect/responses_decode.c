@@ -29,13 +29,8 @@ static void start(decoder_t *d, const llmux_json_t *response)
 
 static void usage(decoder_t *d, const llmux_json_t *response)
 {
-    llmux_event_t ev = { .kind = LLMUX_EV_USAGE, .usage = &d->usage };
-    const llmux_json_t *v = llmux_json_get(response, "usage");
-
-    if (llmux_json_kind(v) == LLMUX_JSON_OBJECT
-        && llmux_openai_usage_read(&d->usage, v)) {
-        llmux_decoder_emit(&d->base, &ev);
-    }
+    llmux_openai_usage_emit(&d->base, &d->usage,
+                            llmux_json_get(response, "usage"));
 }
 
 /* ---- errors ---------------------------------------------------------- */

@@ -632,7 +632,7 @@ static void on_logprobs(encoder_t *e, const llmux_event_t *ev,
     b = buffer(e, &e->text->logprobs);
     llmux_buf_adds(b, b->len ? "," : "");
     before = b->len;
-    llmux_responses_one_line(b, inner);
+    llmux_json_one_line(b, inner);
     e->overflow |= b->failed;
     if (!e->text->closed) {
         llmux_responses_say_logprobs(e, e->text_item, e->text, before, out);

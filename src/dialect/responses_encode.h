@@ -151,8 +151,4 @@ void llmux_responses_put_cite(llmux_jw_t *w, const llmux_cite_t *cite,
 void llmux_responses_put_item(llmux_jw_t *w,
                               const llmux_responses_output_t *item, int begun);
 
-/** JSON text without its line ends, which would end an event. They cannot
- * stand within a string, so nothing is lost. */
-void llmux_responses_one_line(llmux_buf_t *out, llmux_slice_t json);
-
 #endif

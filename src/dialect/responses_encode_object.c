@@ -55,18 +55,6 @@ static void put_str(llmux_jw_t *w, const char *name, const char *s)
     llmux_jw_cstr(w, s);
 }
 
-void llmux_responses_one_line(llmux_buf_t *out, llmux_slice_t json)
-{
-    apr_size_t i, from = 0;
-
-    for (i = 0; i <= json.len; i++) {
-        if (i == json.len || json.data[i] == '\n' || json.data[i] == '\r') {
-            llmux_buf_add(out, json.data + from, i - from);
-            from = i + 1;
-        }
-    }
-}
-
 /* A member as the client said it, or what it is otherwise. */
 static void repeat(const encoder_t *e, llmux_jw_t *w, const char *name,
                    const char *said, const char *other)
@@ -74,7 +62,7 @@ static void repeat(const encoder_t *e, llmux_jw_t *w, const char *name,
     llmux_slice_t json = llmux_responses_said(e->how.chat, said);
 
     llmux_jw_key(w, name);
-    llmux_responses_one_line(w->out, json.data ? json : llmux_slice(other));
+    llmux_json_one_line(w->out, json.data ? json : llmux_slice(other));
     w->comma = 1;
 }
 

@@ -244,32 +244,12 @@ static void write_text(out_t *o)
 
 /* ---- reasoning ------------------------------------------------------- */
 
-/* Usual budgets of the efforts; between two, the nearer one. */
-static llmux_effort_e effort_of_budget(apr_int64_t tokens)
-{
-    static const struct { apr_int64_t below; llmux_effort_e effort; } rows[] = {
-        { 1,     LLMUX_EFFORT_NONE    },
-        { 1536,  LLMUX_EFFORT_MINIMAL },    /* 1024 */
-        { 5120,  LLMUX_EFFORT_LOW     },    /* 2048 */
-        { 12288, LLMUX_EFFORT_MEDIUM  },    /* 8192 */
-        { 24576, LLMUX_EFFORT_HIGH    }     /* 16384 */
-    };
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        if (tokens < rows[i].below) {
-            return rows[i].effort;
-        }
-    }
-    return LLMUX_EFFORT_XHIGH;              /* 32768 */
-}
-
 static llmux_effort_e effort_of(const out_t *o)
 {
     const llmux_chat_t *chat = o->w.chat;
 
     return chat->effort == LLMUX_EFFORT_UNSET && chat->budget.data
-        ? effort_of_budget(llmux_json_int(
+        ? llmux_writer_effort(llmux_json_int(
               llmux_responses_json(o, chat->budget), 0))
         : chat->effort;
 }

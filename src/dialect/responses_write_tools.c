@@ -119,22 +119,12 @@ static void write_web_search(out_t *o)
 
 /* ---- choice ---------------------------------------------------------- */
 
-static int is_custom(const llmux_chat_t *chat, llmux_slice_t name)
-{
-    const llmux_tool_t *tool = chat->tools;
-
-    while (tool && !llmux_slice_equal(tool->name, name)) {
-        tool = tool->next;
-    }
-    return tool && tool->custom;
-}
-
 static void write_named(out_t *o, llmux_slice_t name)
 {
     llmux_jw_open(&o->w.jw, '{');
     llmux_jw_key(&o->w.jw, "type");
-    llmux_jw_cstr(&o->w.jw, is_custom(o->w.chat, name) ? "custom"
-                                                       : "function");
+    llmux_jw_cstr(&o->w.jw, llmux_writer_is_custom(o->w.chat, name)
+                                ? "custom" : "function");
     llmux_jw_key(&o->w.jw, "name");
     llmux_jw_str(&o->w.jw, name);
     llmux_jw_close(&o->w.jw, '}');

@@ -192,8 +192,7 @@ static llmux_slice_t bare_document(llmux_slice_t raw)
                 i++;
             }
         }
-        else if (raw.data[i] == ' ' || raw.data[i] == '\t'
-                 || raw.data[i] == '\n' || raw.data[i] == '\r') {
+        else if (llmux_char_is_space(raw.data[i])) {
             i++;
         }
         else {
@@ -494,17 +493,6 @@ void llmux_stream_end(llmux_stream_t *s)
 int llmux_stream_ended(const llmux_stream_t *s)
 {
     return s->decoder->ended;
-}
-
-int llmux_stream_at_border(const llmux_stream_t *s)
-{
-    if (s->shape == BARE) {
-        return !s->body->len;
-    }
-    if (s->aws) {
-        return llmux_aws_at_border(s->aws);
-    }
-    return s->sse ? llmux_sse_at_border(s->sse) : !s->body->len;
 }
 
 llmux_slice_t llmux_stream_body(const llmux_stream_t *s)

@@ -105,11 +105,6 @@ static int fits(llmux_slice_t number)
 
 /* ---- arrays ---------------------------------------------------------- */
 
-static int is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 static int is_of_number(char c)
 {
     return is_digit(c) || c == '-' || c == '.' || c == '+' || c == 'e'
@@ -140,7 +135,8 @@ static int next(llmux_slice_t *rest, llmux_slice_t *number)
 {
     apr_size_t n = 0;
 
-    while (rest->len && (is_space(*rest->data) || *rest->data == ',')) {
+    while (rest->len
+           && (llmux_char_is_space(*rest->data) || *rest->data == ',')) {
         *rest = behind(*rest, 1);
     }
     while (n < rest->len && is_of_number(rest->data[n])) {
@@ -182,7 +178,7 @@ llmux_slice_t llmux_vector_compact(apr_pool_t *p, llmux_slice_t array)
     apr_size_t i;
 
     for (i = 0; i < array.len; i++) {
-        if (!is_space(array.data[i])) {
+        if (!llmux_char_is_space(array.data[i])) {
             text[out.len++] = array.data[i];
         }
     }

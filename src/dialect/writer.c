@@ -197,6 +197,16 @@ int llmux_writer_offers(const llmux_writer_t *w, const llmux_tool_t *tool)
                                        (apr_ssize_t)tool->name.len);
 }
 
+int llmux_writer_is_custom(const llmux_chat_t *chat, llmux_slice_t name)
+{
+    const llmux_tool_t *tool = chat->tools;
+
+    while (tool && !llmux_slice_equal(tool->name, name)) {
+        tool = tool->next;
+    }
+    return tool && tool->custom;
+}
+
 int llmux_writer_has_tools(const llmux_writer_t *w)
 {
     return w->chat->tools && w->chat->choice != LLMUX_CHOICE_NONE;
@@ -284,6 +294,27 @@ void llmux_writer_tools(llmux_writer_t *w)
         w->err = llmux_error(w->chat->pool, LLMUX_ERR_INVALID, "tool_choice",
                              "'tool_choice' names no tool of 'tools'.");
     }
+}
+
+/* ---- reasoning ------------------------------------------------------- */
+
+llmux_effort_e llmux_writer_effort(apr_int64_t tokens)
+{
+    static const struct { apr_int64_t below; llmux_effort_e effort; } rows[] = {
+        { 1,     LLMUX_EFFORT_NONE    },
+        { 1536,  LLMUX_EFFORT_MINIMAL },    /* 1024 */
+        { 5120,  LLMUX_EFFORT_LOW     },    /* 2048 */
+        { 12288, LLMUX_EFFORT_MEDIUM  },    /* 8192 */
+        { 24576, LLMUX_EFFORT_HIGH    }     /* 16384 */
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (tokens < rows[i].below) {
+            return rows[i].effort;
+        }
+    }
+    return LLMUX_EFFORT_XHIGH;              /* 32768 */
 }
 
 /* ---- the format of the answer ---------------------------------------- */

@@ -70,8 +70,16 @@ int llmux_writer_has_tools(const llmux_writer_t *w);
 /** Is this one among them? */
 int llmux_writer_offers(const llmux_writer_t *w, const llmux_tool_t *tool);
 
+/** Is the tool of this name a custom one? */
+int llmux_writer_is_custom(const llmux_chat_t *chat, llmux_slice_t name);
+
 /** The member `tools`, as functions; nothing if there is none to offer. */
 void llmux_writer_tools(llmux_writer_t *w);
+
+/* ---- reasoning ------------------------------------------------------- */
+
+/** The effort whose usual budget is the nearest to so many tokens. */
+llmux_effort_e llmux_writer_effort(apr_int64_t tokens);
 
 /* ---- the format of the answer ---------------------------------------- */
 

@@ -132,7 +132,6 @@ static int pass(llmux_exchange_t *x, llmux_buf_t *bytes)
 {
     apr_status_t rv = x->in->sink->write(x->in->sink, llmux_buf_slice(bytes));
 
-    x->record.bytes_out += (apr_int64_t)bytes->len;
     x->last_write = llmux_now(x->env);
     x->clogged = rv == APR_EAGAIN;
     if (x->clogged) {
@@ -208,7 +207,6 @@ int reply_heartbeat(llmux_exchange_t *x)
 
 static void end(llmux_exchange_t *x, llmux_slice_t bytes, llmux_end_e how)
 {
-    x->record.bytes_out += (apr_int64_t)bytes.len;
     settle(x, how);
     x->clogged = x->in->sink->end(x->in->sink, bytes) == APR_EAGAIN;
 }

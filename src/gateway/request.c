@@ -157,7 +157,6 @@ go_e step_read(llmux_exchange_t *x, llmux_wait_t *wait)
     do {
         rv = x->in->source->read(x->in->source, x->body, wait);
     } while (rv == APR_SUCCESS);
-    x->record.bytes_in = (apr_int64_t)x->body->len;
     if (rv == APR_EAGAIN) {
         return GO_WAIT;
     }

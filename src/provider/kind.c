@@ -90,12 +90,6 @@ const llmux_kind_t *llmux_kind_named(const char *name)
     return kind;
 }
 
-const llmux_kind_t *llmux_kinds(int *count)
-{
-    *count = KINDS;
-    return kinds;
-}
-
 unsigned int llmux_ability_named(const char *name)
 {
     int i;

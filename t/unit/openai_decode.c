@@ -168,10 +168,10 @@ static const struct {
       "{'id':'c1','created':7,'model':'m','citations':['https://e.y'],"
       "'search_results':[{'url':'https://e.y'}],'choices':[{'index':0,'delta':{'content':'Hi'}}]}\n"
       "{'id':'c1','model':'m','citations':['https://e.x','https://e.y'],"
-      "'search_results':[{'title':'t','url':'https://e.x','date':null},7,"
+      "'search_results':[{'title':'t','url':'https://e.x','snippet':'q'},7,"
       "{'url':'https://e.y'},{'title':'no address'}],"
       "'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\n" STOP,
-      START "open 0 text\ntext 0 Hi\ncite 0 https://e.x title=t -1..-1\n"
+      START "open 0 text\ntext 0 Hi\ncite 0 https://e.x title=t quote=q -1..-1\n"
       "cite 0 https://e.y -1..-1\nclose 0\nfinish 0 stop as stop\nend\n" },
     { "sources beside the answer are addresses, after its end",
       C0 "'delta':{'content':'Hi'},'finish_reason':'stop'}]}\n"

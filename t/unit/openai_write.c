@@ -53,6 +53,10 @@ static char *quotes(const char *text)
 
 /* ---- read and written ------------------------------------------------ */
 
+#define BUDGET(tokens) \
+    "{" ASK ",'thinking':{'type':'enabled','budget_tokens':" tokens "}}"
+#define EFFORT(effort) \
+    "{" ASK ",'reasoning_effort':'" effort "'}", "approx=thinking.budget_tokens"
 #define U   "{'role':'user','content':'hi'}"
 #define ASK "'model':'m','messages':[" U "]"
 #define MSG(list) "{'model':'m','messages':[" list "]}"
@@ -228,10 +232,15 @@ static const struct {
     { "top_k is dropped, the fifth stop too", NONE,
       "{" ASK ",'top_k':5,'stop':['a','b','c','d','e']}",
       "{" ASK ",'stop':['a','b','c','d']}", "drop=top_k,stop" },
-    { "a budget is the nearest effort", NONE,
-      "{" ASK ",'thinking':{'type':'enabled','budget_tokens':9000}}",
-      "{" ASK ",'reasoning_effort':'medium'}",
-      "approx=thinking.budget_tokens" },
+    { "a budget is the nearest effort", NONE, BUDGET("9000"), EFFORT("medium") },
+    { "... 1535", NONE, BUDGET("1535"), EFFORT("minimal") },
+    { "... 1536", NONE, BUDGET("1536"), EFFORT("low") },
+    { "... 5119", NONE, BUDGET("5119"), EFFORT("low") },
+    { "... 5120", NONE, BUDGET("5120"), EFFORT("medium") },
+    { "... 12287", NONE, BUDGET("12287"), EFFORT("medium") },
+    { "... 12288", NONE, BUDGET("12288"), EFFORT("high") },
+    { "... 24575", NONE, BUDGET("24575"), EFFORT("high") },
+    { "... 24576", NONE, BUDGET("24576"), EFFORT("xhigh") },
     { "a schema", LLMUX_CAN_SCHEMA,
       "{" ASK ",'response_format':{'type':'json_schema','json_schema':"
       "{'name':'n','description':'d','schema':{'b': 1},'strict':true}}}",

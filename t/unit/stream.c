@@ -252,20 +252,10 @@ static void state(apr_pool_t *p)
     llmux_stream_t *s = llmux_stream_open(p, &test_env, &toy, 1, drop, NULL,
                                           NULL);
 
-    ok(llmux_stream_at_border(s), "a new stream is at a border");
-    llmux_stream_feed(s, "data: 1", 7);
-    ok(!llmux_stream_at_border(s), "within an event it is not");
-    llmux_stream_feed(s, "\n\n", 2);
-    ok(llmux_stream_at_border(s) && !llmux_stream_ended(s),
-       "after it it is, and has not ended");
+    llmux_stream_feed(s, "data: 1\n\n", 9);
+    ok(!llmux_stream_ended(s), "after an event it has not ended");
     llmux_stream_feed(s, "data: [DONE]\n\n", 14);
     ok(llmux_stream_ended(s), "with [DONE] it has");
-
-    s = llmux_stream_open(p, &test_env, &liner, 1, drop, NULL, NULL);
-    llmux_stream_feed(s, "1\n[2", 4);
-    ok(!llmux_stream_at_border(s), "within a line it is at none");
-    llmux_stream_feed(s, "]\n", 2);
-    ok(llmux_stream_at_border(s), "after it it is");
 
     s = llmux_stream_open(p, &test_env, &toy, 0, drop, NULL, NULL);
     llmux_stream_feed(s, "{\"a\"", 4);
