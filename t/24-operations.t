@@ -226,6 +226,27 @@ subtest 'n: the headers of the first one last' => sub {
     $mock->rules(@rules);
 };
 
+# Behind its last word: the connection is no good any more, the answer is.
+subtest 'n: the first one breaks off behind its end' => sub {
+    my ($oll) = ollama('Say it');
+
+    for my $case (['ant', { path => '/messages$' }], ['oll', $oll]) {
+        my ($to, $rule) = @$case;
+        $mock->rules({ %$rule, times => 1, do => { %{ $rule->{do} || {} },
+                           framing => 'chunked', cut => 99 } },
+                     ollama('Say it'), @rules);
+        my ($res, @rq) = ask('/v1/chat/completions', {
+            %{ chat("$to/m", 'Say it') }, n => 2, stream => true });
+        my %said;
+        $said{ $_->{index} } .= $_->{delta}{content} // ''
+            for map { @{ $_->{choices} } } map { $_->{json} || () } $res->events;
+        is scalar @rq, 2, "$to: the second is asked";
+        is_deeply \%said, { 0 => 'Say it', 1 => 'Say it' }, '... and answers';
+        is scalar(() = $res->body =~ /\[DONE\]/g), 1, '... to the end';
+    }
+    $mock->rules(@rules);
+};
+
 subtest 'n: the second one fails' => sub {
     $mock->rules({ path => '/messages$', times => 1 },
                  { path => '/messages$', do => '500' }, @rules);

@@ -363,11 +363,11 @@ LLMuxAttempts 4
     LLMuxDeployment moody spare
 </LLMuxModel>
 END
-        # Both fail once for all, so that all come back to one of them.
+        # Both fail once for each, so that all come back to one of them.
         my $n = 24;
-        $mock->rules({ model => '^(?:moody|spare)$', times => 2 * $n,
-                       do => 503 });
         my @waiting = map { [client($server), new_id(), $_ % 2] } 1 .. $n;
+        $mock->rules(map { { model => '^(?:moody|spare)$', body => $_->[1],
+                             times => 2, do => 503 } } @waiting);
         my $began = time;
         ask($_->[0], 'moody', @$_[1, 2]) for @waiting;
         # `auto` lets half of the workers wait.

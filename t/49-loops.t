@@ -462,6 +462,40 @@ subtest 'strangers do not ride' => sub {
 
     is_deeply [map { $_->status } @asked], [(401) x 15], 'they are refused';
     is scalar(loop_threads($server)), 0, '... and no loop has begun';
+
+    my $c = client($server);
+    my @drivers = map { my ($key, $model) = split;
+        my $id = new_id();
+        my $res = ask_with($c, $id, model => $model,
+                           Authorization => "Bearer sk-$key");
+        $res->status . ' ' . driver_of($server, $id)
+    } ('right mock/m') x 3, 'wrong mock/m', ('right mock/m') x 3,
+      'right nobody/m', ('right mock/m') x 3;
+    is_deeply [@drivers[2 .. 4, 6 .. 8, 10]],
+        ['200 loop', '401 ', '200 worker', '200 loop', '404 ', '200 worker',
+         '200 loop'], 'who becomes one gets off' or diag explain \@drivers;
+    finish($server);
+};
+
+sub ask_with
+{
+    my ($c, $id, %headers) = @_;
+    my $model = delete $headers{model} // 'mock/m';
+    return $c->post($path, chat($model, 'x'),
+                    headers => { 'X-Request-ID' => $id, %headers });
+}
+
+# It may be another of httpd's servers, and a slow one.
+subtest 'another Host is for a worker first' => sub {
+    my $server = server();
+    my $c = rider($server);
+    my @hosts = ('localhost:' . $server->port, ('other.example') x 2,
+                 'OTHER.example', 'localhost:' . $server->port);
+    my @drivers = map { my $id = new_id();
+        ask_with($c, $id, Host => $_); driver_of($server, $id) } @hosts;
+
+    is_deeply \@drivers, [qw(loop worker loop worker worker)],
+        'and for the loop when it comes again';
     finish($server);
 };
 

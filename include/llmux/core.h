@@ -59,6 +59,9 @@ static inline int llmux_char_is_space(char c)
 /** Is it empty, absent, or only such white space? */
 int llmux_slice_blank(llmux_slice_t s);
 
+/** Without such white space at its ends. */
+llmux_slice_t llmux_slice_trim(llmux_slice_t s);
+
 /** The slice as a C string in lower case, cut to what `size` bytes hold. */
 void llmux_slice_lower(char *to, apr_size_t size, llmux_slice_t s);
 

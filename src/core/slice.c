@@ -68,6 +68,18 @@ int llmux_slice_blank(llmux_slice_t s)
     return 1;
 }
 
+llmux_slice_t llmux_slice_trim(llmux_slice_t s)
+{
+    while (s.len && llmux_char_is_space(*s.data)) {
+        s.data++;
+        s.len--;
+    }
+    while (s.len && llmux_char_is_space(s.data[s.len - 1])) {
+        s.len--;
+    }
+    return s;
+}
+
 void llmux_slice_lower(char *to, apr_size_t size, llmux_slice_t s)
 {
     apr_size_t i;

@@ -24,17 +24,9 @@ static int is_name(char c)
 
 static llmux_slice_t trimmed(const char *from, const char *to)
 {
-    llmux_slice_t s;
+    llmux_slice_t s = { from, (apr_size_t)(to - from) };
 
-    while (from < to && llmux_char_is_space(*from)) {
-        from++;
-    }
-    while (from < to && llmux_char_is_space(to[-1])) {
-        to--;
-    }
-    s.data = from;
-    s.len = (apr_size_t)(to - from);
-    return s;
+    return llmux_slice_trim(s);
 }
 
 static int at_text(const reader_t *r, const char *text)

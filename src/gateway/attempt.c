@@ -309,7 +309,9 @@ static llmux_step_e step_wire(attempt_t *a, llmux_wait_t *wait)
     if (step != LLMUX_STEP_AGAIN && !a->run_ended_at) {
         conclude(a, step);
     }
-    return step;
+    /* However it breaks off behind its end: the answer was whole. */
+    return step == LLMUX_STEP_FAILED && a->run_ended_at ? LLMUX_STEP_DONE
+                                                        : step;
 }
 
 int attempt_has_more(const attempt_t *a)

@@ -171,18 +171,22 @@ static int may_ride(const conn_ctx_t *cc, const request_ctx_t *ctx)
 }
 
 /* @return 0: it gets no seat */
-static int take_seat(conn_ctx_t *cc, const char *line)
+static int take_seat(conn_ctx_t *cc, const request_rec *r)
 {
-    apr_size_t len = start_of(line);
+    llmux_slice_t host = llmux_slice(apr_table_get(r->headers_in, "Host"));
+    apr_size_t len = start_of(r->the_request);
 
     if (!cc->seat) {
         cc->seat = seat_make(cc->c->pool);
     }
-    if (!cc->seat || len > LINE_MAX_KEPT) {
+    if (!cc->seat || len > LINE_MAX_KEPT || !host.len
+        || host.len > LINE_MAX_KEPT) {
         return 0;
     }
-    memcpy(cc->seat->line, line, len);
+    memcpy(cc->seat->line, r->the_request, len);
     cc->seat->line_len = len;
+    memcpy(cc->seat->host, host.data, host.len);
+    cc->seat->host_len = host.len;
     cc->seat->secure = ap_ssl_conn_is_ssl(cc->c);
     return 1;
 }
@@ -195,13 +199,13 @@ void conn_remember(conn_ctx_t *cc, const request_ctx_t *ctx)
     }
     cc->linger = ctx->settings->linger;
     cc->rides = cc->linger && may_ride(cc, ctx)
-        && take_seat(cc, ctx->r->the_request);
+        && take_seat(cc, ctx->r);
 }
 
 int conn_board(conn_ctx_t *cc, const request_ctx_t *ctx)
 {
     cc->boards = loop_takes(cc, &ctx->wait) && may_ride(cc, ctx)
-        && take_seat(cc, ctx->r->the_request);
+        && take_seat(cc, ctx->r);
     return cc->boards;
 }
 
@@ -390,16 +394,36 @@ static apr_status_t peek_filters(conn_ctx_t *cc, char *to, apr_size_t *len)
     return rv;
 }
 
+/* The first Host of a head: httpd refuses one that has two. */
+static llmux_slice_t host_of(const char *line, const char *end)
+{
+    static const llmux_slice_t none = { NULL, 0 };
+    const char *next;
+
+    for (; (next = memchr(line, '\n', (apr_size_t)(end - line))); line = next) {
+        next++;
+        if (!strncasecmp(line, "Host:", 5)) {
+            llmux_slice_t host = { line + 5, (apr_size_t)(next - line - 5) };
+
+            return llmux_slice_trim(host);
+        }
+    }
+    return none;
+}
+
 static int is_like_before(const seat_t *s, const char *data, apr_size_t len)
 {
-    return len > s->line_len && !memcmp(data, s->line, s->line_len)
+    const llmux_slice_t before = { s->host, s->host_len };
+    const char *end = memmem(data, len, "\r\n\r\n", 4);
+
+    return end && len > s->line_len && !memcmp(data, s->line, s->line_len)
         && (data[s->line_len] == ' ' || data[s->line_len] == '?')
-        && memmem(data, len, "\r\n\r\n", 4);
+        && llmux_slice_equal(host_of(data, end + 2), before);
 }
 
 /* Others are at the same table, and httpd reads a head to its end, however
- * long that takes; and who knows what another path is served by. That is for
- * a worker of its own. */
+ * long that takes; and who knows what another path, or another server, is
+ * served by. That is for a worker of its own. */
 static turn_e next_in_loop(conn_ctx_t *cc)
 {
     char head[HEAD_MAX];

@@ -407,7 +407,7 @@ static void settle(loop_t *l, conn_ctx_t *cc, turn_e turn, int in_time)
     int stays = 0;
 
     if (turn == TURN_IDLE) {
-        stays = in_time && !l->stopping && await_client(l, cc);
+        stays = in_time && cc->rides && !l->stopping && await_client(l, cc);
         turn = TURN_OVER;
     }
     else if (turn == TURN_WAITS) {

@@ -39,7 +39,8 @@ typedef enum {
  * held for minutes, and seldom says something, does without. */
 typedef struct seat_t {
     char line[LINE_MAX_KEPT];   /* method and path of the request before */
-    apr_size_t line_len;
+    char host[LINE_MAX_KEPT];   /* and its Host, which chooses the server */
+    apr_size_t line_len, host_len;
     int secure;                 /* TLS */
     int held_up;                /* turns in which it held up a leader */
     turn_e turn;                /* what its worker is to do with it */

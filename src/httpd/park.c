@@ -159,6 +159,14 @@ int park_prepare(request_ctx_t *ctx)
         && nest_watch(&cc->nest, &ctx->wait, parked.tick) == APR_SUCCESS;
 }
 
+/* A child that is told to leave at once closes its workers' sockets first. */
+static int is_open(const conn_ctx_t *cc)
+{
+    apr_os_sock_t now = -1;
+
+    return apr_os_sock_get(&now, cc->socket) == APR_SUCCESS && now == cc->fd;
+}
+
 int park(conn_ctx_t *cc, request_ctx_t *ctx)
 {
     conn_rec *c = cc->c;
@@ -172,7 +180,7 @@ int park(conn_ctx_t *cc, request_ctx_t *ctx)
     c->cs->sense = CONN_SENSE_WANT_READ;
 #endif
     apr_thread_mutex_lock(parked.lock);
-    stays = parked.stopping;
+    stays = parked.stopping || !is_open(cc);
     if (!stays) {
         swap(cc);
         list_add(cc, ctx);

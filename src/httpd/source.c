@@ -89,6 +89,38 @@ static apr_status_t wait_for_more(source_t *s, llmux_wait_t *wait)
     return APR_EAGAIN;
 }
 
+/* A filter of others (mod_deflate) may take a piece and give nothing for it
+ * yet. What comes behind may have left the socket long ago, which says no more
+ * of it then. */
+static int holds_more(source_t *s)
+{
+    const request_rec *r = s->r;
+    int more;
+
+    if (r->input_filters == r->proto_input_filters) {
+        return 0;
+    }
+    more = ap_get_brigade(r->connection->input_filters, s->bb,
+                          AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1)
+               == APR_SUCCESS
+        && !APR_BRIGADE_EMPTY(s->bb);
+    apr_brigade_cleanup(s->bb);
+    return more;
+}
+
+static apr_status_t read_some(source_t *s, llmux_buf_t *into)
+{
+    apr_status_t rv = ap_get_brigade(s->r->input_filters, s->bb,
+                                     AP_MODE_READBYTES, read_type(s->r),
+                                     READ_SIZE);
+
+    if (rv == APR_SUCCESS) {
+        return take(s, into);
+    }
+    apr_brigade_cleanup(s->bb);
+    return rv;
+}
+
 static apr_status_t read_body(llmux_source_t *super, llmux_buf_t *into,
                               llmux_wait_t *wait)
 {
@@ -98,14 +130,9 @@ static apr_status_t read_body(llmux_source_t *super, llmux_buf_t *into,
     if (s->ended) {
         return APR_EOF;
     }
-    rv = ap_get_brigade(s->r->input_filters, s->bb, AP_MODE_READBYTES,
-                        read_type(s->r), READ_SIZE);
-    if (rv == APR_SUCCESS) {
-        rv = take(s, into);
-    }
-    else {
-        apr_brigade_cleanup(s->bb);
-    }
+    do {
+        rv = read_some(s, into);
+    } while (APR_STATUS_IS_EAGAIN(rv) && holds_more(s));
     if (APR_STATUS_IS_EAGAIN(rv)) {
         return wait_for_more(s, wait);
     }

@@ -37,8 +37,7 @@ typedef struct answer_t {
  * which stays as it is. */
 typedef struct query_t {
     int refs;                   /* queue or thread; name; each lookup */
-    int waiters;
-    int fd;                     /* eventfd while somebody waits, else -1 */
+    llmux_lookup_t *waiting;    /* the latest first */
     int done;
     answer_t answer;            /* once it is done */
     apr_time_t when;            /* it was asked, or once done: answered */
@@ -67,9 +66,13 @@ struct llmux_resolver_t {
     llmux_lookup_fn lookup;
 };
 
+/* Each has a descriptor of its own: the kernel lets 500 sets at most, each
+ * within another, watch the same one, and parked requests wait in such. */
 struct llmux_lookup_t {
     llmux_resolver_t *rs;
     query_t *query;
+    llmux_lookup_t *prev, *next;    /* of the query's */
+    int fd;                     /* eventfd: it is done */
     int port;
 };
 
@@ -325,7 +328,6 @@ static query_t *query_open(llmux_resolver_t *rs, name_t *n, apr_time_t now)
 
     if (q) {
         memcpy(q->host, n->host, strlen(n->host) + 1);
-        q->fd = -1;
         q->when = now;
         q->since = steady();
         q->refs = 2;
@@ -340,13 +342,14 @@ static query_t *query_open(llmux_resolver_t *rs, name_t *n, apr_time_t now)
 static void query_end(query_t *q, const answer_t *answer)
 {
     name_t *n = q->name;
+    llmux_lookup_t *l;
 
     q->answer = *answer;
     q->when += steady() - q->since;
     q->done = 1;
     q->name = NULL;
-    if (q->fd >= 0) {
-        eventfd_write(q->fd, 1);
+    for (l = q->waiting; l; l = l->next) {
+        eventfd_write(l->fd, 1);
     }
     n->open = NULL;
     query_drop(n->bad);
@@ -376,7 +379,7 @@ static query_t *queue_take(llmux_resolver_t *rs)
 {
     query_t *q = queue_pop(rs);
 
-    while (q && !q->waiters && !q->name->good) {
+    while (q && !q->waiting && !q->name->good) {
         q->name->open = NULL;
         q->refs--;
         query_drop(q);
@@ -634,30 +637,47 @@ static apr_status_t answer_give(const answer_t *answer, int port,
     return answer->rv;
 }
 
+static void lookup_link(llmux_lookup_t *l)
+{
+    l->next = l->query->waiting;
+    if (l->next) {
+        l->next->prev = l;
+    }
+    l->query->waiting = l;
+}
+
+static void lookup_unlink(llmux_lookup_t *l)
+{
+    *(l->prev ? &l->prev->next : &l->query->waiting) = l->next;
+    if (l->next) {
+        l->next->prev = l->prev;
+    }
+}
+
 static apr_status_t lookup_create(llmux_lookup_t **pending,
                                   llmux_resolver_t *rs, query_t *q, int port,
                                   const char **why)
 {
-    llmux_lookup_t *l = malloc(sizeof(*l));
+    llmux_lookup_t *l = calloc(1, sizeof(*l));
 
     if (!l) {
         *why = gai_strerror(EAI_MEMORY);
         return APR_ENOMEM;
     }
-    if (q->fd < 0) {
-        q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    }
-    if (q->fd < 0) {
+    l->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->fd < 0) {
+        apr_status_t rv = errno;
+
         free(l);
         *why = "no descriptor to wait for its addresses with";
-        return errno;
+        return rv;
     }
     rs->refs++;
     q->refs++;
-    q->waiters++;
     l->rs = rs;
     l->query = q;
     l->port = port;
+    lookup_link(l);
     *pending = l;
     return APR_EAGAIN;
 }
@@ -733,7 +753,7 @@ apr_status_t llmux_lookup_step(llmux_lookup_t *l, const llmux_env_t *env,
         rv = answer_give(&l->query->answer, l->port, out, why);
     }
     else {
-        llmux_wait_fd(wait, l->query->fd, LLMUX_WAIT_READ);
+        llmux_wait_fd(wait, l->fd, LLMUX_WAIT_READ);
     }
     pthread_mutex_unlock(&l->rs->lock);
     return rv;
@@ -741,17 +761,13 @@ apr_status_t llmux_lookup_step(llmux_lookup_t *l, const llmux_env_t *env,
 
 void llmux_lookup_release(llmux_lookup_t *l)
 {
-    query_t *q = l ? l->query : NULL;
-
     if (!l) {
         return;
     }
     pthread_mutex_lock(&l->rs->lock);
-    if (!--q->waiters) {
-        close(q->fd);
-        q->fd = -1;
-    }
-    query_drop(q);
+    lookup_unlink(l);
+    query_drop(l->query);
     resolver_leave(l->rs);
+    close(l->fd);
     free(l);
 }
