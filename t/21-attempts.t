@@ -241,6 +241,28 @@ subtest 'fallbacks in order' => sub {
     $mock->rules;
 };
 
+# The status says enough: nobody waits for a page that does not end.
+subtest 'refusals without an end' => sub {
+    my @cases = (
+        ['a long one', 0, patience(2), { status => 503, body => 'x' x 70_000,
+                                         length => 10_000_000 }],
+        ['one that stops', 4.5, patience(7), { status => 503, body => 'x' x 99,
+                                               length => 1_000 }],
+    );
+    for my $case (@cases) {
+        my ($what, $least, $most, $do) = @$case;
+        $mock->rules({ model => '^first$', do => $do });
+        my $began = Time::HiRes::time();
+        my ($res, @asked) = ask(chat('a', $text));
+        my $took = Time::HiRes::time() - $began;
+        is_deeply models(@asked), [qw(first second)], "$what: the next is asked";
+        is content($res), $text, '... and answers';
+        cmp_ok $took, '<', $most, '... in time';
+        cmp_ok $took, '>=', $least, '... after a while';
+    }
+    $mock->rules;
+};
+
 subtest 'weights' => sub {
     my %asked;
     for (1 .. 300) {

@@ -47,6 +47,10 @@ my $httpd = httpd(conf => <<"END");
         SetHandler llmux
         LLMuxMetrics open
     </Location>
+    <Location "/large">
+        SetHandler llmux
+        LLMuxMaxBody 32M
+    </Location>
     Timeout 2
 END
 
@@ -162,6 +166,23 @@ subtest 'no JSON' => sub {
     for my $case (@cases) {
         my ($what, $body, $like) = @$case;
         refused($what, $body, 400, code => 'invalid_json', like => $like);
+    }
+};
+
+# Each value takes memory beside its own text, as long as the request lasts.
+subtest 'too many values' => sub {
+    my $zeros = join ',', (0) x 2_200_000;
+    my $asks = '"messages":[{"role":"user","content":"x"';
+    my %bodies = (
+        'at the top' => qq({"model":"gpt","x":[$zeros],$asks}]}),
+        'deep, to be translated' => qq({"model":"claude",$asks,"x":[$zeros]}]}),
+    );
+    for my $where (sort keys %bodies) {
+        my $res = client($httpd)->post("/large$path", $bodies{$where},
+            headers => { @auth, 'Content-Type' => 'application/json' });
+        is $res->status, 400, "$where: refused";
+        like $res->json->{error}{message}, qr/too many values|more than \d+ values/,
+            '... in words';
     }
 };
 

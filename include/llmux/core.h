@@ -140,6 +140,10 @@ typedef struct llmux_json_parser_t llmux_json_parser_t;
 
 llmux_json_parser_t *llmux_json_parser_create(apr_pool_t *p);
 
+/** No more than so many values and names (LLMUX_JSON_NODES_MAX at most). */
+void llmux_json_parser_bound(llmux_json_parser_t *parser,
+                             apr_uint32_t nodes);
+
 /**
  * Validates and indexes `text`, to be kept alive as long as the result.
  * @param depth record nodes only down to this nesting (1 = the members of

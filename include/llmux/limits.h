@@ -7,6 +7,7 @@
 #define LLMUX_JSON_DEPTH_MAX      100          /* nesting of objects and arrays */
 #define LLMUX_JSON_TEXT_MAX       0x7fffffffu  /* one document: indexes are 32 bit */
 #define LLMUX_JSON_NODES_MAX      (8u << 20)   /* values and names recorded of one document */
+#define LLMUX_REQUEST_NODES_MAX   (2u << 20)   /* of a client: twice LLMUX_INPUT_TOKENS_MAX */
 #define LLMUX_MODEL_NAME_MAX      256
 #define LLMUX_BODY_DEFAULT        (32u << 20)  /* client's body: LLMuxMaxBody */
 #define LLMUX_ANSWER_MAX          (64u << 20)  /* provider's whole answer */
@@ -15,6 +16,7 @@
 #define LLMUX_HELD_MAX            (256u << 10) /* stream held back before content */
 #define LLMUX_ARGS_MAX            (8u << 20)   /* arguments of one stream's calls */
 #define LLMUX_ERROR_BODY_MAX      (64u << 10)  /* provider's error body we read */
+#define LLMUX_ERROR_WAIT_MAX      5            /* seconds: for the rest of it */
 #define LLMUX_MESSAGE_MAX         2048         /* provider's words we repeat */
 #define LLMUX_HEADERS_MAX         (64u << 10)  /* provider's response head */
 #define LLMUX_CHUNK_EXTRA_MAX     256          /* what follows a chunk's size in its line */
@@ -50,6 +52,7 @@
 #define LLMUX_RESOLVE_FAILED      2            /* seconds: a failure is not asked again */
 #define LLMUX_RESOLVE_NAMES_MAX   1024         /* names remembered in a child */
 #define LLMUX_RESOLVE_THREADS_MAX 16           /* looking up at the same time */
+#define LLMUX_RESEND_MAX          5            /* seconds: then a request sent has arrived */
 #define LLMUX_HOST_MAX            255          /* a host's name */
 #define LLMUX_TLS_PEERS_MAX       256          /* hosts whose TLS sessions are kept, per context */
 #define LLMUX_TLS_SESSIONS_MAX    4            /* sessions kept of one of them */

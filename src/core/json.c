@@ -26,6 +26,7 @@ struct llmux_json_parser_t {
     llmux_json_t *nodes;    /* malloc's, freed with the pool */
     int guarded;            /* the cleanup is registered */
     apr_uint32_t count, cap;
+    apr_uint32_t most;      /* nodes; 0 = LLMUX_JSON_NODES_MAX */
     const char *start, *end;    /* the text */
     int limit;              /* values nested deeper are not recorded */
     int level;              /* containers open now */
@@ -58,7 +59,7 @@ static int grow(llmux_json_parser_t *ps)
     apr_uint32_t cap = ps->cap ? ps->cap * 2 : NODES_FIRST;
     llmux_json_t *nodes;
 
-    if (cap > LLMUX_JSON_NODES_MAX || !ps->pool) {
+    if (cap > (ps->most ? ps->most : LLMUX_JSON_NODES_MAX) || !ps->pool) {
         return 0;
     }
     nodes = realloc(ps->nodes, cap * sizeof(*nodes));
@@ -383,6 +384,11 @@ llmux_json_parser_t *llmux_json_parser_create(apr_pool_t *p)
 
     ps->pool = p;
     return ps;
+}
+
+void llmux_json_parser_bound(llmux_json_parser_t *parser, apr_uint32_t nodes)
+{
+    parser->most = nodes;
 }
 
 const llmux_json_t *llmux_json_parse_again(llmux_json_parser_t *parser,

@@ -102,6 +102,7 @@ static void on_head(void *baton, const llmux_response_t *r)
     }
     else {
         a->refusal = llmux_buf_create(a->run_pool, LLMUX_ERROR_BODY_MAX);
+        a->refused_at = llmux_now(x->env);
     }
 }
 
@@ -292,19 +293,38 @@ static void conclude(attempt_t *a, llmux_step_e step)
     }
 }
 
+/* Until when what is left of the response is waited for; 0: to its end. */
+static apr_time_t patience(const attempt_t *a)
+{
+    if (a->run_ended_at) {
+        return a->run_ended_at + TAIL_MAX;
+    }
+    return a->refusal
+        ? a->refused_at + apr_time_from_sec(LLMUX_ERROR_WAIT_MAX) : 0;
+}
+
+/* Nothing more is wanted of it, or has not come in time: the status says
+ * enough, and another provider may be waiting to be asked. */
+static int is_enough(const attempt_t *a, llmux_wait_t *wait)
+{
+    apr_time_t until = patience(a);
+
+    if (a->error || (a->refusal && a->refusal->len == LLMUX_ERROR_BODY_MAX)) {
+        return 1;
+    }
+    if (until) {
+        llmux_wait_until(wait, until);
+    }
+    return until && llmux_now(a->x->env) >= until;
+}
+
 /* One step of the request under way. */
 static llmux_step_e step_wire(attempt_t *a, llmux_wait_t *wait)
 {
     llmux_step_e step = a->wire->transport->step(a->wire, wait);
 
-    if (step == LLMUX_STEP_AGAIN && a->error) {
-        step = LLMUX_STEP_DONE;     /* nothing more is wanted of it */
-    }
-    if (step == LLMUX_STEP_AGAIN && a->run_ended_at) {
-        if (llmux_now(a->x->env) >= a->run_ended_at + TAIL_MAX) {
-            return LLMUX_STEP_DONE;
-        }
-        llmux_wait_until(wait, a->run_ended_at + TAIL_MAX);
+    if (step == LLMUX_STEP_AGAIN && is_enough(a, wait)) {
+        step = LLMUX_STEP_DONE;
     }
     if (step != LLMUX_STEP_AGAIN && !a->run_ended_at) {
         conclude(a, step);

@@ -10,6 +10,19 @@
 
 /* ---- the request, read ------------------------------------------------ */
 
+/* Its head was valid, so it can be but too much. */
+static const llmux_error_t *parse(llmux_exchange_t *x,
+                                  const llmux_json_t **body)
+{
+    llmux_json_parser_t *parser = llmux_json_parser_create(x->pool);
+
+    llmux_json_parser_bound(parser, LLMUX_REQUEST_NODES_MAX);
+    *body = llmux_json_parse_again(parser, x->text, 0, NULL);
+    return *body ? NULL : llmux_error(x->pool, LLMUX_ERR_INVALID, NULL,
+        "The request body has more than %u values, which is too much to be "
+        "translated for this provider.", LLMUX_REQUEST_NODES_MAX);
+}
+
 const llmux_error_t *body_read(llmux_exchange_t *x)
 {
     const llmux_json_t *body;
@@ -19,7 +32,10 @@ const llmux_error_t *body_read(llmux_exchange_t *x)
     if (x->chat || x->unreadable) {
         return x->unreadable;
     }
-    body = llmux_json_parse(x->pool, x->text, 0, NULL);
+    err = parse(x, &body);
+    if (err) {
+        return x->unreadable = err;
+    }
     chat = llmux_chat_create(x->pool);
     chat->version = version_of(x);
     chat->sealer = x->service->sealer;

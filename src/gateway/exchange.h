@@ -111,6 +111,7 @@ struct attempt_t {
     int cand_base, key_base, keys;  /* where this run's are to be put */
     int vectors;                    /* of this run */
     apr_time_t run_ended_at;        /* END was decoded; 0 = not yet */
+    apr_time_t refused_at;          /* the head of `refusal` came */
     apr_time_t ended_at;            /* ... and it was the last run's */
     int content;                    /* something worth sending was decoded */
     int frame_usage, frame_other;   /* what the current frame was about */

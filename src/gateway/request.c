@@ -204,6 +204,7 @@ go_e step_understand(llmux_exchange_t *x, llmux_wait_t *wait)
     const llmux_error_t *err;
 
     x->parser = llmux_json_parser_create(x->pool);
+    llmux_json_parser_bound(x->parser, LLMUX_REQUEST_NODES_MAX);
     x->text = llmux_buf_slice(x->body);
     if (x->endpoint->action) {
         x->head.model = llmux_slice(model_of_path(x->pool, x->tail));

@@ -566,9 +566,13 @@ static apr_time_t total_deadline(const wire_t *w)
 
 static void check_clocks(wire_t *w)
 {
-    apr_time_t now = llmux_now(w->env);
-    apr_time_t phase = phase_deadline(w), total = total_deadline(w);
+    apr_time_t now = llmux_now(w->env), phase, total;
 
+    /* A clock that was set back must not make anything last. */
+    w->mark = now < w->mark ? now : w->mark;
+    w->opened = now < w->opened ? now : w->opened;
+    phase = phase_deadline(w);
+    total = total_deadline(w);
     if (phase && now >= phase) {
         wire_fail(w, clocks[w->phase].fail, clocks[w->phase].detail);
     }

@@ -249,10 +249,17 @@ static apr_status_t shake(wire_t *w, llmux_wait_t *wait)
 
 /* The provider may close a connection that rests at the moment in which we
  * take it. Then nothing of the request was answered, and a new connection is
- * tried, once (RFC 9112 9.3.1). */
+ * tried, once (RFC 9112 9.3.1). That shows at once: when it breaks later, he
+ * has read the request and may have done what it asks for. */
+static int may_resend(const wire_t *w)
+{
+    return w->base.reused && !w->retried && !w->parser.begun
+        && llmux_now(w->env) < w->mark + apr_time_from_sec(LLMUX_RESEND_MAX);
+}
+
 static apr_status_t broken(wire_t *w, const char *detail)
 {
-    if (w->base.reused && !w->retried && !w->parser.begun) {
+    if (may_resend(w)) {
         w->retried = 1;
         let_go(w);
         w->base.reused = 0;
@@ -408,12 +415,17 @@ static apr_time_t total_deadline(const wire_t *w)
  * provider late. */
 static void check_clocks(wire_t *w, llmux_wait_t *wait)
 {
-    apr_time_t now = llmux_now(w->env), phase, total = total_deadline(w);
+    apr_time_t now = llmux_now(w->env), phase, total;
 
-    if (w->moved) {
+    /* A clock that was set back must not make anything last. */
+    if (w->moved || now < w->mark) {
         w->mark = now;
     }
+    if (now < w->opened) {
+        w->opened = now;
+    }
     phase = phase_deadline(w);
+    total = total_deadline(w);
     if (phase && now >= phase) {
         wire_fail(w, clock_of(w)->fail, clock_of(w)->detail);
     }

@@ -540,8 +540,10 @@ apr_status_t llmux_tls_read(SSL *ssl, char *to, apr_size_t cap, apr_size_t *n,
     }
     ERR_clear_error();
     rv = outcome(ssl, SSL_read_ex(ssl, to, cap, n), events);
-    if (rv == APR_EAGAIN) {
-        /* OpenSSL 3.0 forgets to release what it wrote with: 16 KB. */
+    /* OpenSSL 3.0 forgets to release what it wrote with: 16 KB. Not between a
+     * record's header and its body: before 3.0.14 it would take the header
+     * away, too, and look at it later (CVE-2024-4741). */
+    if (rv == APR_EAGAIN && !strcmp(SSL_rstate_string(ssl), "RH")) {
         SSL_free_buffers(ssl);
     }
     return rv;

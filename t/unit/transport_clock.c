@@ -404,6 +404,20 @@ static void test_slow_reader(void)
     exchange_close(&x);
 }
 
+/* A clock that is set back by an hour does not make a silence an hour longer. */
+static void test_set_back(void)
+{
+    exchange_t x;
+
+    exchange_open(&x, url_of("/stall"), llmux_slice("{}"));
+    settle(&x);
+    now -= MINUTES(60);
+    exchange_step(&x);
+    holds(ends_at(&x, now + MINUTES(2), LLMUX_FAIL_SILENCE_TIMEOUT),
+          "a clock that is set back: %s", x.o.detail);
+    exchange_close(&x);
+}
+
 /* Bounds of 0 are none. */
 static void test_unbounded(void)
 {
@@ -446,6 +460,7 @@ static void tests(void)
     test_pieces();
     test_slow_head();
     test_slow_reader();
+    test_set_back();
     test_unbounded();
     test_unreachable();
 }

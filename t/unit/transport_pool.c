@@ -70,8 +70,20 @@ static int reset_on_second(conn_t *c)
     return c->nth == 1 ? whole(c) : reset(c);
 }
 
+/* The second request is read, and thought about for as long as the tests say;
+ * then the connection is gone. */
+static int die_late(conn_t *c)
+{
+    if (c->nth == 1) {
+        return whole(c);
+    }
+    __atomic_add_fetch(&ahead, apr_time_from_sec(LLMUX_RESEND_MAX),
+                       __ATOMIC_SEQ_CST);
+    return 0;
+}
+
 static const script_t scripts[] = {
-    { "/whole", whole }, { "/chunked", chunked }, { "/204", empty },
+    { "/die-late", die_late }, { "/whole", whole }, { "/chunked", chunked }, { "/204", empty },
     { "/old-keeps", old_keeps }, { "/says-close", says_close },
     { "/lists-close", lists_close }, { "/old", old },
     { "/open-end", open_end }, { "/then-close", then_close },
@@ -86,7 +98,7 @@ static const script_t scripts[] = {
 
 static apr_time_t tell(void *host)
 {
-    return apr_time_now() + ahead;
+    return apr_time_now() + __atomic_load_n(&ahead, __ATOMIC_SEQ_CST);
 }
 
 static apr_uint32_t chance(void *host)
@@ -354,6 +366,9 @@ static const struct {
       "request on it is replaced" },
     { "/whole", "/reset-on-second", BOTH, 1, 2, 1, "even by a reset" },
     { "/whole", "/mute-close",      BOTH, 0, 2, 1, "once, not for ever" },
+    /* libcurl does it whenever that is. */
+    { "/whole", "/die-late",        LEAN, 0, 1, 0, "not when it may have been "
+      "worked on" },
     /* libcurl counts whole lines. */
     { "/whole", "/one-byte",        LEAN, 0, 1, 0, "not when an answer has "
       "begun" },
