@@ -833,6 +833,26 @@ subtest 'riders leave workers to others' => sub {
     finish($server);
 };
 
+# httpd accepts nobody while there are more connections than this factor times
+# its idle workers.
+subtest 'riders leave room for connections' => sub {
+    my $server = server(threads => 16, conf => "AsyncRequestWorkerFactor 8\n");
+    my @parked = crowd($server, 40, 'mock/m+stall_after=2,6', 4);
+
+    is begun(patience(2), @parked), 40, 'many have begun';
+    parks_at_least($server, 34, 'they are parked');
+    my @riders = crowd($server, 14, 'mock/m+gap=40', 80);
+    is begun(patience(1), @riders), 14, 'some are busy';
+    sleep 0.5;
+    my @then = crowd($server, 6, 'mock/m', 4);
+    is begun(patience(0.8), @then), 6, '... and others are served';
+    is_deeply [map { flaw($_->{client}->read, $_->{text}, 1) } @parked,
+        @riders, @then], [], '... all to the end';
+    $_->{client}->close for @parked, @riders, @then;
+    settles($server, 'after it');
+    finish($server);
+};
+
 # ---- who leaves
 
 my %leave = (

@@ -35,21 +35,26 @@ void conn_init(void)
 /* Who rides gets off later than others may get on, or each worker that is
  * busy for a moment would send home all who have something to do in it. And
  * the MPM's listener reserves a worker for itself, and accepts nobody while
- * there is no other. */
+ * there is no other; nor while there are more connections than
+ * AsyncRequestWorkerFactor times those that are idle. So where many are
+ * parked, half of the workers are to be idle. */
 static const struct {
     apr_uint32_t eighths;       /* of all workers may be busy */
+    apr_uint32_t crowded;       /* ... with more parked than there are workers */
     apr_uint32_t left;          /* ... and so many may not */
 } limits[] = {
-    [USE_WAIT]    = { 4, 2 },
-    [USE_BOARD]   = { 6, 2 },
-    [USE_RIDE]    = { 7, 0 },
+    [USE_WAIT]    = { 4, 4, 2 },
+    [USE_BOARD]   = { 6, 4, 2 },
+    [USE_RIDE]    = { 7, 5, 0 },
 };
 
 int workers_are_scarce(use_e use)
 {
     apr_uint32_t now = apr_atomic_read32(&busy), all = (apr_uint32_t)workers;
+    apr_uint32_t eighths = park_count() > all ? limits[use].crowded
+                                              : limits[use].eighths;
 
-    return now * 8 > all * limits[use].eighths
+    return now * 8 > all * eighths
         || now + limits[use].left > all;
 }
 

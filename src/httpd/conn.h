@@ -82,8 +82,9 @@ apr_bucket_brigade *conn_brigade(conn_ctx_t *cc);
 
 /** Too many of this child's workers are busy to use one for that: more than
  * half; three quarters for who gets aboard a loop, where workers only sleep and
- * come back soon; seven eighths for who rides already. And of the first two
- * never the last two workers. */
+ * come back soon; seven eighths for who rides already; but half of them where
+ * many are parked, five eighths for who rides. Of the first two never the last
+ * two workers. */
 int workers_are_scarce(use_e use);
 
 /** In each child. */
@@ -113,6 +114,9 @@ void park_init(apr_pool_t *pchild, apr_interval_time_t tick);
 
 /** Can this httpd take a connection back while its request goes on? */
 int park_is_possible(void);
+
+/** Requests of this child that are parked now. */
+apr_uint32_t park_count(void);
 
 /** Can this request leave its handler before it is done? */
 int park_may(const request_ctx_t *ctx, const conn_ctx_t *cc);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <ap_mpm.h>
+#include <apr_atomic.h>
 #include <apr_portable.h>
 #include <apr_thread_mutex.h>
 #include <http_connection.h>
@@ -22,6 +23,7 @@ static struct {
     apr_thread_mutex_t *lock;   /* the list, and all that is done to who is
                                  * on it; NULL = this httpd cannot park */
     conn_ctx_t *first;
+    apr_uint32_t count;         /* of them: read without the lock */
     int stopping;
     apr_interval_time_t tick;   /* httpd ends who waits for twice as long */
 } parked;
@@ -48,6 +50,7 @@ static apr_status_t forget(void *unused)
 void park_init(apr_pool_t *pchild, apr_interval_time_t tick)
 {
     parked.first = NULL;
+    parked.count = 0;
     parked.stopping = 0;
     parked.tick = tick;
     if (park_is_possible()
@@ -123,6 +126,7 @@ static void list_add(conn_ctx_t *cc, request_ctx_t *ctx)
         cc->next->prev = cc;
     }
     parked.first = cc;
+    apr_atomic_inc32(&parked.count);
     llmux_state_parked(server_conf(cc->c->base_server)->service->state, 1);
 }
 
@@ -138,8 +142,14 @@ static request_ctx_t *list_take(conn_ctx_t *cc)
     if (cc->next) {
         cc->next->prev = cc->prev;
     }
+    apr_atomic_dec32(&parked.count);
     llmux_state_parked(server_conf(cc->c->base_server)->service->state, -1);
     return ctx;
+}
+
+apr_uint32_t park_count(void)
+{
+    return apr_atomic_read32(&parked.count);
 }
 
 /* ---- parking ----------------------------------------------------------- */
