@@ -70,13 +70,14 @@ static int reset_on_second(conn_t *c)
     return c->nth == 1 ? whole(c) : reset(c);
 }
 
-/* The second request is read, and thought about for as long as the tests say;
- * then the connection is gone. */
+/* The second request is read, and when whoever asks has begun to wait, the
+ * clock goes on; then the connection is gone. */
 static int die_late(conn_t *c)
 {
     if (c->nth == 1) {
         return whole(c);
     }
+    pause_ms(250);
     __atomic_add_fetch(&ahead, apr_time_from_sec(LLMUX_RESEND_MAX),
                        __ATOMIC_SEQ_CST);
     return 0;
