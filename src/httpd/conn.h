@@ -121,6 +121,9 @@ apr_uint32_t park_count(void);
 /** Can this request leave its handler before it is done? */
 int park_may(const request_ctx_t *ctx, const conn_ctx_t *cc);
 
+/** Has the child not closed its socket, to be gone at once? */
+int park_is_open(const conn_ctx_t *cc);
+
 /** Makes ready to wait without a worker. @return 0: it cannot */
 int park_prepare(request_ctx_t *ctx);
 

@@ -187,6 +187,14 @@ static int try_to_board(request_ctx_t *ctx)
     return ctx->aboard;
 }
 
+/* By this child, which is told to leave at once, not by the client. */
+static int is_cut_off(const request_ctx_t *ctx)
+{
+    const conn_ctx_t *cc = conn_ctx(ctx->r->connection);
+
+    return cc && !park_is_open(cc);
+}
+
 /* @return 0: not by this thread */
 static int wait_for_it(request_ctx_t *ctx)
 {
@@ -211,8 +219,8 @@ static int wait_for_it(request_ctx_t *ctx)
         how = wait_in_worker(ctx->r, &ctx->wait, 0);
     }
     if (how == WAIT_GONE || how == WAIT_STOPPED) {
-        request_abandon(ctx, how == WAIT_GONE ? LLMUX_END_CLIENT_GONE
-                                              : LLMUX_END_STOPPED);
+        request_abandon(ctx, how == WAIT_GONE && !is_cut_off(ctx)
+                                 ? LLMUX_END_CLIENT_GONE : LLMUX_END_STOPPED);
     }
     return 1;
 }

@@ -170,7 +170,7 @@ int park_prepare(request_ctx_t *ctx)
 }
 
 /* A child that is told to leave at once closes its workers' sockets first. */
-static int is_open(const conn_ctx_t *cc)
+int park_is_open(const conn_ctx_t *cc)
 {
     apr_os_sock_t now = -1;
 
@@ -190,7 +190,7 @@ int park(conn_ctx_t *cc, request_ctx_t *ctx)
     c->cs->sense = CONN_SENSE_WANT_READ;
 #endif
     apr_thread_mutex_lock(parked.lock);
-    stays = parked.stopping || !is_open(cc);
+    stays = parked.stopping || !park_is_open(cc);
     if (!stays) {
         swap(cc);
         list_add(cc, ctx);
